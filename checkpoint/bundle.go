@@ -1,0 +1,202 @@
+// Package checkpoint keeps everything that a trained model is in one
+// self-contained safetensors file: weights, tokenizer, scaler, shape, split,
+// what each part was fitted on, and where it came from. docs/checkpoint.md
+// describes the file for readers in other languages.
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/tokenizer"
+)
+
+// Parts of a bundle that are fitted on data.
+const (
+	Weights   = "weights"
+	Tokenizer = "tokenizer"
+	Scaler    = "scaler"
+)
+
+// Range is a stretch of data that a part has seen.
+type Range struct {
+	Part   string   `json:"part"`
+	Stage  string   `json:"stage"`
+	Assets []string `json:"assets"`
+
+	// First and Last are the dates of the first and the last candle seen,
+	// both included. They are zero for a bare token file, which has no
+	// dates: there Hash names the file and [FromIndex, ToIndex) its tokens.
+	First     time.Time `json:"first,omitzero"`
+	Last      time.Time `json:"last,omitzero"`
+	Hash      string    `json:"hash,omitempty"`
+	FromIndex int       `json:"from_index,omitempty"`
+	ToIndex   int       `json:"to_index,omitempty"`
+}
+
+// Contains reports whether a candle at time t lies in r. Dates count for all
+// assets alike: markets move together, so what was seen of one is seen of all.
+func (r Range) Contains(t time.Time) bool {
+	return !r.First.IsZero() && !t.Before(r.First) && !t.After(r.Last)
+}
+
+// Step is one stage in the history of a model.
+type Step struct {
+	Stage     string          `json:"stage"`
+	Parent    string          `json:"parent,omitempty"` // SHA-256 of the checkpoint that it started from
+	Data      string          `json:"data"`             // SHA-256 of the token streams
+	Recipe    json.RawMessage `json:"recipe"`
+	Steps     int             `json:"steps"`     // taken
+	BestStep  int             `json:"best_step"` // whose weights were kept
+	Metric    string          `json:"metric"`    // name of the validation metric
+	Before    float64         `json:"before"`    // its value at the start,
+	After     float64         `json:"after"`     // of the weights that were kept,
+	Final     float64         `json:"final"`     // and at the last step
+	Change    float64         `json:"change"`    // ‖kept − start‖ / ‖start‖ of the weights
+	Candles   int             `json:"candles"`   // training targets
+	Validated int             `json:"validated"` // validation targets
+}
+
+// Bundle is a checkpoint in memory. A tokenizer file is a Bundle without a Model.
+type Bundle struct {
+	Model     *gpt.Model          // nil in a tokenizer file
+	Tokenizer tokenizer.Tokenizer // nil after training on a bare token file
+	Scaler    *feature.Scaler     // nil likewise
+	Split     dataset.Split
+	Interval  string // of the candles, such as "1d"; empty for bare tokens
+
+	Fit      []Range // what was fitted: scoring there is refused
+	Selected []Range // what early stopping saw: scoring there is labelled
+	Lineage  []Step  // oldest first
+	Build    string  // version of the program that wrote the file
+
+	// Hash is the SHA-256 of the file that the bundle was read from.
+	Hash string
+}
+
+// Codec returns the way from candles to tokens and back, or an error where
+// the bundle was trained on bare tokens.
+func (b *Bundle) Codec() (dataset.Codec, error) {
+	if b.Tokenizer == nil || b.Scaler == nil {
+		return dataset.Codec{}, ErrNoTokenizer
+	}
+	return dataset.Codec{Scaler: *b.Scaler, Tokenizer: b.Tokenizer}, nil
+}
+
+// ErrNoTokenizer says that a bundle cannot read candles.
+var ErrNoTokenizer = errors.New("checkpoint: trained on bare tokens: it has no tokenizer, so it cannot read or draw candles")
+
+// ErrNoModel says that a file holds a tokenizer only.
+var ErrNoModel = errors.New("checkpoint: holds a tokenizer, no model")
+
+// header is the JSON under the metadata key "mqc".
+type header struct {
+	Version   int              `json:"version"`
+	Config    *gpt.Config      `json:"config,omitempty"`
+	Tokenizer *tokenizerHeader `json:"tokenizer,omitempty"`
+	Scaler    *feature.Scaler  `json:"scaler,omitempty"`
+	Split     dataset.Split    `json:"split"`
+	Interval  string           `json:"interval,omitempty"`
+	Fit       []Range          `json:"fit"`
+	Selected  []Range          `json:"selected"`
+	Lineage   []Step           `json:"lineage"`
+	Build     string           `json:"build"`
+	Resume    json.RawMessage  `json:"resume,omitempty"` // the state of a run, in a resume file
+}
+
+type tokenizerHeader struct {
+	Kind   string          `json:"kind"`
+	Config json.RawMessage `json:"config"`
+}
+
+// version is the version of the layout. A reader refuses what is newer.
+const version = 1
+
+// Prefixes of tensor names.
+const (
+	modelPrefix     = "model."
+	tokenizerPrefix = "tokenizer."
+)
+
+// encode returns the header and the tensors of b.
+func (b *Bundle) encode() (header, []tensor, error) {
+	h := header{
+		Version: version, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval,
+		Fit: b.Fit, Selected: b.Selected, Lineage: b.Lineage, Build: b.Build,
+	}
+	var tensors []tensor
+	if b.Model != nil {
+		h.Config = &b.Model.Config
+		tensors = modelTensors(tensors, modelPrefix, b.Model, b.Model.Params)
+	}
+	if b.Tokenizer != nil {
+		config, err := json.Marshal(b.Tokenizer.Config())
+		if err != nil {
+			return h, nil, fmt.Errorf("checkpoint: tokenizer config: %w", err)
+		}
+		h.Tokenizer = &tokenizerHeader{Kind: b.Tokenizer.Kind(), Config: config}
+		for _, t := range b.Tokenizer.Tensors() {
+			tensors = append(tensors, tensor{tokenizerPrefix + t.Name, t.Shape, t.Data})
+		}
+	}
+	return h, tensors, nil
+}
+
+// modelTensors appends one tensor per matrix of m, with the values of arena.
+func modelTensors(to []tensor, prefix string, m *gpt.Model, arena []float32) []tensor {
+	for _, t := range m.Tensors {
+		to = append(to, tensor{prefix + t.Name, []int{t.Rows, t.Cols}, t.View(arena)})
+	}
+	return to
+}
+
+// decode builds a bundle from a header and the tensors of a file.
+func decode(h header, f *file) (*Bundle, error) {
+	if h.Version > version {
+		return nil, fmt.Errorf("layout version %d is newer than this program's %d", h.Version, version)
+	}
+	b := &Bundle{
+		Scaler: h.Scaler, Split: h.Split, Interval: h.Interval,
+		Fit: h.Fit, Selected: h.Selected, Lineage: h.Lineage, Build: h.Build,
+	}
+	if h.Scaler != nil {
+		if err := h.Scaler.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	if h.Config != nil {
+		if err := h.Config.Validate(); err != nil {
+			return nil, err
+		}
+		// Before anything is allocated: the file must be large enough for
+		// the shape that it claims.
+		if n := f.elements(modelPrefix); n != h.Config.Parameters() {
+			return nil, fmt.Errorf("the model's tensors have %d values, its config wants %d", n, h.Config.Parameters())
+		}
+		m, err := gpt.Allocate(*h.Config)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.readModel(modelPrefix, m, m.Params); err != nil {
+			return nil, err
+		}
+		b.Model = m
+	}
+	if h.Tokenizer != nil {
+		tensors := map[string]tokenizer.Tensor{}
+		for _, t := range f.withPrefix(tokenizerPrefix) {
+			tensors[t.name] = tokenizer.Tensor{Name: t.name, Shape: t.shape, Data: t.data}
+		}
+		tok, err := tokenizer.Load(h.Tokenizer.Kind, h.Tokenizer.Config, tensors)
+		if err != nil {
+			return nil, err
+		}
+		b.Tokenizer = tok
+	}
+	return b, nil
+}

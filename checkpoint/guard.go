@@ -1,0 +1,69 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/micro-quant/mqc/dataset"
+)
+
+// ErrFitted says that something would be scored on what it was fitted on.
+var ErrFitted = errors.New("it was fitted there, so a score would not be a forecast")
+
+// CheckHeldOut looks at the targets [from,to) of a stream. It refuses them
+// with [ErrFitted] if any part of b was fitted on one of them, and reports
+// whether early stopping or calibration has seen one. hash is that of all
+// streams, which tells bare token files apart.
+func (b *Bundle) CheckHeldOut(s *dataset.Stream, from, to int, hash string) (selected bool, err error) {
+	for _, r := range b.Fit {
+		if i := r.first(s, from, to, hash); i >= 0 {
+			place := fmt.Sprintf("token %d", i)
+			if s.Times != nil {
+				place = s.Times[i].Format("2006-01-02")
+			}
+			return false, fmt.Errorf("checkpoint: %s at %s lies in what the %s of stage %q saw (%s): %w", s.Asset, place, r.Part, r.Stage, r.span(), ErrFitted)
+		}
+	}
+	if s.Times == nil && !b.knows(hash) {
+		return false, fmt.Errorf("checkpoint: a bare token file that is not the one trained on has no dates, so nothing shows that it was held out: %w", ErrFitted)
+	}
+	for _, r := range b.Selected {
+		if r.first(s, from, to, hash) >= 0 {
+			selected = true
+		}
+	}
+	return selected, nil
+}
+
+// first returns the first of the targets [from,to) that lies in r, or −1.
+func (r Range) first(s *dataset.Stream, from, to int, hash string) int {
+	for i := from; i < to; i++ {
+		if s.Times == nil {
+			if r.Hash == hash && i >= r.FromIndex && i < r.ToIndex {
+				return i
+			}
+			continue
+		}
+		if r.Contains(s.Times[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r Range) span() string {
+	if r.First.IsZero() {
+		return fmt.Sprintf("tokens %d to %d", r.FromIndex, r.ToIndex-1)
+	}
+	return r.First.Format("2006-01-02") + " to " + r.Last.Format("2006-01-02")
+}
+
+// knows reports whether a bare token file with this hash was trained on.
+func (b *Bundle) knows(hash string) bool {
+	for _, r := range b.Fit {
+		if r.Hash == hash {
+			return true
+		}
+	}
+	return false
+}

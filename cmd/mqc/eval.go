@@ -1,0 +1,119 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/eval"
+)
+
+// truthSamples is how many candles of the synthetic market are drawn for each
+// state of its truth: its row is then less than .01 nats above the exact one.
+const truthSamples = 40_000
+
+func (a *app) eval() *cobra.Command {
+	var paths []string
+	var data, part string
+	var seqLen int
+	c := &cobra.Command{
+		Use:     "eval",
+		Aliases: []string{"evaluate"},
+		Short:   "Score next-token predictions beside the baselines",
+		Long: `Score next-token predictions on held-out dates beside uniform, unigram and
+bigram, and beside the truth where the market is synthetic. Dates that a model
+was fitted on are refused.`,
+		Example: "  mqc eval --checkpoint checkpoints/best_model.pt --data data --split val",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := dataset.ParsePart(part)
+			if err != nil || p == dataset.Train {
+				return usagef(c, "--split %q: want val or test", part)
+			}
+			if len(paths) == 0 {
+				paths = []string{newestCheckpoint()}
+			}
+			if data == "" {
+				data = defaultData()
+			}
+			src, err := openSource(data)
+			if err != nil {
+				return err
+			}
+			var models []eval.Named
+			for _, path := range paths {
+				b, _, err := checkpoint.OpenModel(path)
+				if err != nil {
+					return err
+				}
+				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
+			}
+			table, err := scoreTable(c, src, models, p, seqLen)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(table)
+			}
+			a.printScores(table)
+			return nil
+		},
+	}
+	c.Flags().StringSliceVar(&paths, "checkpoint", nil, "checkpoint, or several with commas (default: the furthest stage in checkpoints/)")
+	c.Flags().StringVar(&data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
+	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
+	c.Flags().StringVar(&part, "split", "val", "val or test")
+	return c
+}
+
+func modelName(path string) string {
+	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+}
+
+// scoreTable scores models on a part of a source, with the truth of a synthetic
+// market. The split is that of the first model.
+func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.Part, seqLen int) (*eval.Table, error) {
+	first := models[0].Bundle
+	streams, err := src.streams(first, first.Model.Vocab)
+	if err != nil {
+		return nil, err
+	}
+	var truth eval.Truth
+	if codec, err := first.Codec(); err == nil {
+		m, err := loadTruth(src)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			if truth, err = eval.NewTruth(m, codec, streams, truthSamples); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return eval.Tokens(c.Context(), models, streams, part, seqLen, truth)
+}
+
+func (a *app) printScores(t *eval.Table) {
+	label := map[string]string{"val": "validation", "test": "test"}[t.Part]
+	if t.Selected {
+		label += ", which early stopping has seen"
+	}
+	a.say("%d tokens of %d assets (%s)", t.Targets, len(t.Assets), label)
+	out := newTable("model", "steps", "nats/token", "bits", "perplexity", "top-1", "top-5", "")
+	for _, r := range t.Rows {
+		steps := any("")
+		if r.Steps > 0 {
+			steps = r.Steps
+		}
+		out.add(r.Name, steps, r.Nats, r.Bits, r.Perplexity, r.Top1, r.Top5, r.Note)
+	}
+	a.say("%s", out)
+	for _, asset := range t.Assets {
+		if asset.Unseen {
+			a.say("%s: unseen in training", asset.Name)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/guptarohit/asciigraph"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/internal/atomicfile"
+	"github.com/micro-quant/mqc/market"
+)
+
+// levels are the quantiles of a forecast table.
+var levels = []float64{0.05, 0.25, 0.5, 0.75, 0.95}
+
+func (a *app) forecast() *cobra.Command {
+	var path, csvPath, out string
+	o := forecast.Options{Horizon: 32, Samples: 256, Sampler: gpt.Sampler{Temperature: 1}}
+	c := &cobra.Command{
+		Use:     "forecast",
+		Short:   "Draw the distribution of the candles to come",
+		Example: "  mqc forecast --checkpoint checkpoints/rl_btc.pt --csv data/BTC-USD_2014-09-17_2024-12-31_1d.csv --horizon 32 --samples 256 --out paths.csv",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if err := o.Validate(); err != nil {
+				return newUsageError(c, err)
+			}
+			if path == "" {
+				path = newestCheckpoint()
+			}
+			if csvPath == "" {
+				if csvPath, err = defaultCSV(); err != nil {
+					return err
+				}
+			}
+			o.Seed = a.seed
+			return a.runForecast(c.Context(), path, csvPath, out, o)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
+	flags.StringVar(&csvPath, "csv", "", "candles of the asset (default: newest data/BTC-USD_*_1d.csv)")
+	flags.IntVar(&o.Horizon, "horizon", o.Horizon, "candles to forecast")
+	flags.IntVar(&o.Samples, "samples", o.Samples, "paths to draw")
+	flags.IntVar(&o.Context, "context-len", o.Context, "past candles that the model sees (default: as many as fit)")
+	flags.StringVar(&out, "out", "", "CSV file for all paths, candle by candle")
+	bindSampler(flags, &o.Sampler)
+	return c
+}
+
+func (a *app) runForecast(ctx context.Context, path, csvPath, out string, o forecast.Options) error {
+	b, _, err := checkpoint.OpenModel(path)
+	if err != nil {
+		return err
+	}
+	series, _, err := market.ReadCSV(csvPath)
+	if err != nil {
+		return err
+	}
+	f, err := forecast.New(ctx, b, series, o)
+	if err != nil {
+		return err
+	}
+	if out != "" {
+		if err := atomicfile.Write(out, func(w io.Writer) error { return writePaths(w, f) }); err != nil {
+			return fmt.Errorf("forecast: %w", err)
+		}
+	}
+	steps := f.Steps(levels)
+	if a.json {
+		return a.printJSON(map[string]any{
+			"asset": f.Asset, "from": f.From, "last_close": f.LastClose, "checkpoint": path, "sha256": b.Hash,
+			"samples": o.Samples, "seed": o.Seed, "sampler": o.Sampler, "levels": levels, "steps": steps, "paths_file": out,
+		})
+	}
+	a.printForecast(f, series, steps)
+	if out != "" {
+		a.say("%d paths in %s", len(f.Paths), out)
+	}
+	return nil
+}
+
+// printForecast shows a fan chart and the quantiles of some steps.
+func (a *app) printForecast(f *forecast.Forecast, series *market.Series, steps []forecast.Step) {
+	a.say("%s from %s, last close %s, %d paths", f.Asset, f.From.Format("2006-01-02"), price(f.LastClose), len(f.Paths))
+	a.say("%s\n", a.fan(series, steps))
+	t := newTable("step", "date", "5%", "25%", "50%", "75%", "95%", "P(up)")
+	for _, s := range steps {
+		if h := s.Step; h != 1 && h != 2 && h != 5 && h != len(steps) && h%10 != 0 {
+			continue
+		}
+		q := s.Quantiles
+		t.add(s.Step, s.Time.Format(timeLayout(time.Duration(series.Interval))), price(q[0]), price(q[1]), price(q[2]), price(q[3]), price(q[4]), fmt.Sprintf("%.2f", s.PUp))
+	}
+	a.say("%s", t)
+	a.say("volatility over the horizon: %.1f%% (standard deviation of the log return across paths; not calibrated)", 100*f.Volatility())
+}
+
+// fan draws the past closes and the quantiles to come.
+func (a *app) fan(series *market.Series, steps []forecast.Step) string {
+	past := series.Candles[max(0, len(series.Candles)-2*len(steps)-8):]
+	lines := make([][]float64, 1+len(levels))
+	for _, c := range past {
+		lines[0] = append(lines[0], c.Close)
+	}
+	for k := range levels {
+		line := make([]float64, len(past)-1, len(past)+len(steps))
+		for i := range line {
+			line[i] = math.NaN()
+		}
+		line = append(line, past[len(past)-1].Close)
+		for _, s := range steps {
+			line = append(line, s.Quantiles[k])
+		}
+		lines[1+k] = line
+	}
+	options := []asciigraph.Option{asciigraph.Height(14), asciigraph.Caption("past closes, then the 5, 25, 50, 75 and 95% quantiles")}
+	if len(lines[1]) > 80 {
+		options = append(options, asciigraph.Width(80))
+	}
+	if a.colour() {
+		options = append(options, asciigraph.SeriesColors(asciigraph.Default, asciigraph.Blue, asciigraph.Cyan, asciigraph.Green, asciigraph.Cyan, asciigraph.Blue))
+	}
+	return asciigraph.PlotMany(lines, options...)
+}
+
+// colour says whether stdout takes colours.
+func (a *app) colour() bool {
+	f, ok := a.out.(*os.File)
+	_, off := os.LookupEnv("NO_COLOR")
+	return ok && !off && term.IsTerminal(int(f.Fd()))
+}
+
+// price prints five significant digits, and all digits before the point.
+func price(x float64) string {
+	digits := max(0, 4-int(math.Floor(math.Log10(x))))
+	return strconv.FormatFloat(x, 'f', min(digits, 12), 64)
+}
+
+func timeLayout(interval time.Duration) string {
+	if interval < 24*time.Hour {
+		return "2006-01-02 15:04"
+	}
+	return "2006-01-02"
+}
+
+// writePaths writes every candle of every path.
+func writePaths(w io.Writer, f *forecast.Forecast) error {
+	c := csv.NewWriter(w)
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+	if err := c.Write([]string{"path", "step", "time", "open", "high", "low", "close"}); err != nil {
+		return err
+	}
+	for i, p := range f.Paths {
+		for h, k := range p.Candles {
+			err := c.Write([]string{strconv.Itoa(i), strconv.Itoa(h + 1), k.Time.Format(time.RFC3339), number(k.Open), number(k.High), number(k.Low), number(k.Close)})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	c.Flush()
+	return c.Error()
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/gpt"
+)
+
+// bindSampler registers how tokens are drawn.
+func bindSampler(flags *pflag.FlagSet, s *gpt.Sampler) {
+	flags.Float64Var(&s.Temperature, "temperature", s.Temperature, "1 is the model's own distribution, 0 greedy (also --temp)")
+	flags.IntVar(&s.TopK, "top-k", s.TopK, "draw from the k likeliest tokens; 0 is all")
+	flags.Float64Var(&s.TopP, "top-p", s.TopP, "draw from the likeliest tokens that reach this mass; 0 is all")
+}
+
+func (a *app) generate() *cobra.Command {
+	var path, seedTokens string
+	g := gpt.Generation{Paths: 1, Steps: 50, Sampler: gpt.Sampler{Temperature: 1}}
+	c := &cobra.Command{
+		Use:     "generate",
+		Aliases: []string{"gen"},
+		Short:   "Continue a row of tokens",
+		Example: `  mqc generate --seed_tokens "80 81 83 89 66" --num_generate 50 --temperature 0.8 --top_k 50`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if path == "" {
+				path = newestCheckpoint()
+			}
+			if err := g.Sampler.Validate(); err != nil {
+				return newUsageError(c, err)
+			}
+			if g.Paths < 1 || g.Steps < 1 {
+				return usagef(c, "%d samples of %d tokens: want at least one of each", g.Paths, g.Steps)
+			}
+			tokens, err := parseTokenList(seedTokens)
+			if err != nil {
+				return newUsageError(c, err)
+			}
+			_, m, err := checkpoint.OpenModel(path)
+			if err != nil {
+				return err
+			}
+			g.Seed = a.seed
+			generated, err := m.Generate(c.Context(), gpt.Prompt{Tokens: tokens}, g)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]any{"checkpoint": path, "prompt": tokens, "samples": generated})
+			}
+			for _, row := range generated {
+				a.say("%s", joinTokens(row))
+			}
+			return nil
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
+	flags.StringVar(&seedTokens, "seed-tokens", "80 81 83 89 66", "tokens to continue")
+	flags.IntVar(&g.Steps, "num-generate", g.Steps, "tokens to generate (also --num)")
+	flags.IntVar(&g.Paths, "samples", g.Paths, "rows to generate (also --num_samples)")
+	bindSampler(flags, &g.Sampler)
+	return c
+}
+
+func (a *app) logits() *cobra.Command {
+	var path, text string
+	var all bool
+	c := &cobra.Command{
+		Use:     "logits",
+		Short:   "Print raw logits as JSON, to compare with other implementations",
+		Example: `  mqc logits --checkpoint checkpoints/best_model.pt --tokens "1 2 3" --all`,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if path == "" {
+				path = newestCheckpoint()
+			}
+			tokens, err := parseTokenList(text)
+			if err != nil {
+				return newUsageError(c, err)
+			}
+			_, m, err := checkpoint.OpenModel(path)
+			if err != nil {
+				return err
+			}
+			in := gpt.Input{B: 1, T: len(tokens), Tokens: tokens}
+			if err := m.Check(in); err != nil {
+				return err
+			}
+			var w gpt.Workspace
+			flat := m.Forward(&w, in)
+			rows := make([][]float32, len(tokens))
+			for t := range rows {
+				rows[t] = flat[t*m.Vocab : (t+1)*m.Vocab]
+			}
+			if !all {
+				rows = rows[len(rows)-1:]
+			}
+			return a.printJSON(map[string]any{"tokens": tokens, "logits": rows})
+		},
+	}
+	c.Flags().StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
+	c.Flags().StringVar(&text, "tokens", "", "tokens of the prompt")
+	c.Flags().BoolVar(&all, "all", false, "one row per position, not only the last")
+	return c
+}
+
+// parseTokenList reads integers between spaces or commas.
+func parseTokenList(text string) ([]int32, error) {
+	fields := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' || r == '\t' })
+	if len(fields) == 0 {
+		return nil, fmt.Errorf("no tokens: want integers such as \"80 81 83\"")
+	}
+	tokens := make([]int32, len(fields))
+	for i, f := range fields {
+		n, err := strconv.ParseInt(f, 10, 32)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("token %q: want an integer from 0", f)
+		}
+		tokens[i] = int32(n)
+	}
+	return tokens, nil
+}
+
+func joinTokens(tokens []int32) string {
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.Itoa(int(t)))
+	}
+	return b.String()
+}

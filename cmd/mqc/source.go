@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/train"
+)
+
+// source says where a run's candles or tokens come from: one of the three.
+type source struct {
+	Folder string `json:"folder,omitempty"` // of CSV files
+	CSV    string `json:"csv,omitempty"`    // one asset
+	Tokens string `json:"tokens,omitempty"` // a token file
+}
+
+// openSource tells a folder, a CSV file and a token file apart.
+func openSource(path string) (source, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return source{}, fmt.Errorf("data: %s: %w", path, market.ErrNoData)
+	case err != nil:
+		return source{}, fmt.Errorf("data: %w", err)
+	case info.IsDir():
+		return source{Folder: path}, nil
+	case strings.HasSuffix(path, ".txt"):
+		return source{Tokens: path}, nil
+	}
+	return source{CSV: path}, nil
+}
+
+// series reads the candles of a source.
+func (s source) series() ([]*market.Series, error) {
+	if s.Folder != "" {
+		series, _, err := market.ReadDir(s.Folder)
+		return series, err
+	}
+	one, _, err := market.ReadCSV(s.CSV)
+	if err != nil {
+		return nil, err
+	}
+	return []*market.Series{one}, nil
+}
+
+// streams reads a source as tokens of a bundle's tokenizer, cut by its split.
+func (s source) streams(b *checkpoint.Bundle, vocab int) ([]*dataset.Stream, error) {
+	if s.Tokens != "" {
+		streams, _, err := dataset.ReadTokens(s.Tokens, vocab)
+		if err != nil {
+			return nil, err
+		}
+		for _, stream := range streams {
+			b.Split.Apply(stream)
+		}
+		return streams, nil
+	}
+	series, err := s.series()
+	if err != nil {
+		return nil, err
+	}
+	return train.Encode(b, series)
+}
+
+// defaultData is the token file of the specification where it exists, else the
+// data folder.
+func defaultData() string {
+	if _, err := os.Stat(defaultTokens); err == nil {
+		return defaultTokens
+	}
+	return defaultFolder
+}
+
+// Places of the specification.
+const (
+	defaultFolder    = "data"
+	defaultTokens    = "data/all_tokens.txt"
+	defaultTokenizer = "models/tokenizer.safetensors"
+	bestModel        = "checkpoints/best_model.pt"
+	midtrainModel    = "checkpoints/midtrain_btc.pt"
+	sftModel         = "checkpoints/sft_btc.pt"
+	rlModel          = "checkpoints/rl_btc.pt"
+)
+
+// defaultCSV is the newest BTC-USD file of the data folder.
+func defaultCSV() (string, error) {
+	pattern := filepath.Join(defaultFolder, "BTC-USD_*_1d.csv")
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "", fmt.Errorf("data: %s: %w: name the asset's file with --csv", pattern, market.ErrNoData)
+	}
+	slices.Sort(found) // names end in the last date
+	return found[len(found)-1], nil
+}
+
+// newestCheckpoint is the furthest stage of the chain that exists.
+func newestCheckpoint() string {
+	for _, path := range []string{rlModel, sftModel, midtrainModel} {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return bestModel
+}
+
+// parseDate reads the value of --val-from and --test-from.
+func parseDate(name, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse("2006-01-02", text)
+	if err != nil {
+		return t, fmt.Errorf("--%s %q: want a date such as 2020-01-31", name, text)
+	}
+	return t, nil
+}
+
+// outPath completes an --out that names a folder with the usual file name.
+func outPath(out, file string) string {
+	info, err := os.Stat(out)
+	if strings.HasSuffix(out, "/") || err == nil && info.IsDir() || err != nil && filepath.Ext(out) == "" {
+		return filepath.Join(out, filepath.Base(file))
+	}
+	return out
+}

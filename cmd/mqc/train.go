@@ -1,0 +1,287 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/tokenizer"
+	"github.com/micro-quant/mqc/train"
+)
+
+// pretrainFlags are the flags of stage 1 beside those of every stage.
+type pretrainFlags struct {
+	stageFlags
+	data, tokenizer   string
+	preset            string
+	depth             int
+	shape             gpt.Config
+	scale             string
+	valFrom, testFrom string
+}
+
+func (a *app) train() *cobra.Command {
+	f := &pretrainFlags{stageFlags: stageFlags{recipe: train.Defaults(train.Pretrain), out: bestModel}, shape: gpt.Defaults()}
+	c := &cobra.Command{
+		Use:     "train",
+		Aliases: []string{"stage1", "pretrain"},
+		Short:   "Stage 1: pretrain on all assets",
+		Long: `Stage 1: pretrain on all assets. Without size flags it is the model of the
+specification, 19.4M parameters. Without --tokenizer one is fitted on the
+training dates.`,
+		Example: "  mqc train --data data --depth 2 --epochs 5\n  mqc train --num_epochs 20 --batch_size 64 --learning_rate 1e-3",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.pretrain(c, f) },
+	}
+	f.bind(c)
+	flags, s := c.Flags(), &f.shape
+	flags.StringVar(&f.data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
+	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer file, or any checkpoint that holds one")
+	flags.StringVar(&f.preset, "preset", "spec", "shape of the model: spec or quick")
+	flags.IntVar(&f.depth, "depth", 0, "one dial for the size: layers, with 64 channels and one head each")
+	flags.IntVar(&s.Vocab, "vocab", s.Vocab, "tokens; that of the tokenizer or the token file where there is one")
+	flags.IntVar(&s.SeqLen, "seq-len", s.SeqLen, "tokens per window, the model's context")
+	flags.IntVar(&s.Layers, "layers", s.Layers, "blocks")
+	flags.IntVar(&s.Heads, "heads", s.Heads, "query heads")
+	flags.IntVar(&s.KVHeads, "kv-heads", s.KVHeads, "key and value heads; default: as many as heads")
+	flags.IntVar(&s.Embd, "embd", s.Embd, "channels")
+	flags.Float64Var(&s.Softcap, "softcap", s.Softcap, "bound of the logits; 0 is off")
+	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
+	return c
+}
+
+// bindData registers how candles become tokens and where the borders lie.
+func bindData(c *cobra.Command, scale, valFrom, testFrom *string) {
+	c.Flags().StringVar(scale, "scale", feature.EWMA, "ewma: features in units of the volatility known before; global: one mean and deviation for all")
+	if valFrom != nil {
+		c.Flags().StringVar(valFrom, "val-from", "", "first date of validation (default: 80% quantile of all dates)")
+		c.Flags().StringVar(testFrom, "test-from", "", "first date of the test (default: 90% quantile)")
+	}
+}
+
+func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
+	f.out = outPath(f.out, bestModel)
+	if f.resume {
+		return a.resumeStage(c, &f.stageFlags)
+	}
+	shape, err := f.modelShape(c)
+	if err != nil {
+		return newUsageError(c, err)
+	}
+	if f.data == "" {
+		f.data = defaultData()
+		a.talk("data: %s", f.data)
+	}
+	src, err := openSource(f.data)
+	if err != nil {
+		return err
+	}
+	split, err := parseSplit(c, f.valFrom, f.testFrom)
+	if err != nil {
+		return err
+	}
+	var bundle *checkpoint.Bundle
+	var streams []*dataset.Stream
+	if src.Tokens != "" {
+		bundle, streams, err = a.openTokens(src.Tokens, f.tokenizer, split)
+	} else {
+		bundle, streams, err = a.prepare(c, src, f.tokenizer, f.scale, shape.Vocab, split)
+	}
+	if err != nil {
+		return err
+	}
+	if bundle.Tokenizer != nil {
+		if n := bundle.Tokenizer.Codes(); c.Flags().Changed("vocab") && shape.Vocab != n {
+			return usagef(c, "--vocab %d: the tokenizer has %d codes", shape.Vocab, n)
+		}
+		shape.Vocab = bundle.Tokenizer.Codes()
+	} else if largest := vocabulary(streams); largest > shape.Vocab {
+		return usagef(c, "--vocab %d: the token file has tokens up to %d", shape.Vocab, largest-1)
+	}
+	if bundle.Model, err = gpt.New(shape, a.seed); err != nil {
+		return newUsageError(c, err)
+	}
+	f.recipe.SeqLen, f.recipe.Seed = shape.SeqLen, a.seed
+	if err := f.recipe.Validate(); err != nil {
+		return newUsageError(c, err)
+	}
+	a.talk("model: %d layers × %d × %d heads, context %d, %d parameters", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, shape.Parameters())
+	_, err = a.runStage(c.Context(), train.Job{
+		Recipe: f.recipe, Start: bundle, Streams: streams, Out: f.out, Build: version, Source: mustJSON(src),
+	}, nil)
+	return err
+}
+
+// modelShape resolves preset, depth and single size flags, in that order.
+func (f *pretrainFlags) modelShape(c *cobra.Command) (gpt.Config, error) {
+	shape, err := gpt.Preset(f.preset)
+	if err != nil {
+		return shape, err
+	}
+	changed := c.Flags().Changed
+	if changed("depth") {
+		if f.depth < 1 {
+			return shape, fmt.Errorf("--depth %d: want at least 1", f.depth)
+		}
+		shape = shape.Scaled(f.depth)
+	}
+	for name, field := range map[string]struct{ to, from *int }{
+		"vocab":   {&shape.Vocab, &f.shape.Vocab},
+		"seq-len": {&shape.SeqLen, &f.shape.SeqLen},
+		"layers":  {&shape.Layers, &f.shape.Layers},
+		"heads":   {&shape.Heads, &f.shape.Heads},
+		"embd":    {&shape.Embd, &f.shape.Embd},
+	} {
+		if changed(name) {
+			*field.to = *field.from
+		}
+	}
+	if changed("kv-heads") {
+		shape.KVHeads = f.shape.KVHeads
+	} else if changed("heads") {
+		shape.KVHeads = shape.Heads
+	}
+	if changed("softcap") {
+		shape.Softcap = f.shape.Softcap
+	}
+	shape.Dropout = f.recipe.Dropout
+	return shape, shape.Validate()
+}
+
+func parseSplit(c *cobra.Command, valFrom, testFrom string) (s dataset.Split, err error) {
+	if s.ValFrom, err = parseDate("val-from", valFrom); err != nil {
+		return s, newUsageError(c, err)
+	}
+	if s.TestFrom, err = parseDate("test-from", testFrom); err != nil {
+		return s, newUsageError(c, err)
+	}
+	if s.ValFrom.IsZero() && !s.TestFrom.IsZero() {
+		return s, usagef(c, "--test-from needs --val-from")
+	}
+	return s, nil
+}
+
+// prepare reads candles and brings a tokenizer: the given one, or one fitted on
+// the training dates.
+func (a *app) prepare(c *cobra.Command, src source, path, scale string, codes int, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
+	series, err := src.series()
+	if err != nil {
+		return nil, nil, err
+	}
+	var bundle *checkpoint.Bundle
+	if path != "" {
+		if bundle, err = openTokenizer(path, split); err != nil {
+			return nil, nil, err
+		}
+	} else {
+		vq := tokenizer.DefaultVQ()
+		vq.Codes, vq.Seed = codes, a.seed
+		a.talk("tokenizer: fitting %d codes on the training dates", codes)
+		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: scale, VQ: vq, Build: version})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	streams, err := train.Encode(bundle, series)
+	if err != nil {
+		return nil, nil, err
+	}
+	floored := 0
+	for _, s := range streams {
+		floored += s.Floored
+	}
+	if floored > 0 {
+		a.talk("scale: %d candles scaled by the floor of the volatility", floored)
+	}
+	a.talk("split: training before %s, validation before %s, test from there", bundle.Split.ValFrom.Format("2006-01-02"), bundle.Split.TestFrom.Format("2006-01-02"))
+	return bundle, streams, nil
+}
+
+// openTokenizer reads a tokenizer. Its split comes with it; another one is
+// taken only if the tokenizer has seen nothing of its validation and test.
+func openTokenizer(path string, split dataset.Split) (*checkpoint.Bundle, error) {
+	b, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.Codec(); err != nil {
+		return nil, err
+	}
+	// Only the tokenizer is taken over, not the weights beside it.
+	fresh := &checkpoint.Bundle{Tokenizer: b.Tokenizer, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval, Build: version, Hash: b.Hash}
+	for _, r := range b.Fit {
+		if r.Part != checkpoint.Weights {
+			fresh.Fit = append(fresh.Fit, r)
+		}
+	}
+	if !split.ValFrom.IsZero() {
+		for _, r := range fresh.Fit {
+			if !r.Last.Before(split.ValFrom) {
+				return nil, fmt.Errorf("tokenizer: %s was fitted up to %s, validation would begin %s", path, r.Last.Format("2006-01-02"), split.ValFrom.Format("2006-01-02"))
+			}
+		}
+		if split.TestFrom.IsZero() {
+			split.TestFrom = fresh.Split.TestFrom
+		}
+		if err := split.Validate(); err != nil {
+			return nil, err
+		}
+		fresh.Split = split
+	}
+	return fresh, nil
+}
+
+// openTokens reads a token file with the tokenizer that its description names.
+func (a *app) openTokens(path, tokenizerPath string, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
+	streams, meta, err := dataset.ReadTokens(path, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if tokenizerPath == "" && meta.Tokenizer != "" {
+		tokenizerPath = meta.Tokenizer
+		if !filepath.IsAbs(tokenizerPath) {
+			tokenizerPath = filepath.Join(filepath.Dir(path), tokenizerPath)
+		}
+		if _, err := os.Stat(tokenizerPath); errors.Is(err, fs.ErrNotExist) {
+			a.talk("tokenizer: %s is gone; the model will know tokens, not candles", tokenizerPath)
+			tokenizerPath = ""
+		}
+	}
+	bundle := &checkpoint.Bundle{Split: meta.Split, Build: version}
+	if tokenizerPath != "" {
+		if split.ValFrom.IsZero() {
+			split = meta.Split
+		}
+		if bundle, err = openTokenizer(tokenizerPath, split); err != nil {
+			return nil, nil, err
+		}
+		if n := bundle.Tokenizer.Codes(); meta.Vocabulary > n {
+			return nil, nil, fmt.Errorf("tokens: %s has a vocabulary of %d, the tokenizer %s has %d codes", path, meta.Vocabulary, tokenizerPath, n)
+		}
+	} else if !split.ValFrom.IsZero() {
+		bundle.Split = split
+	}
+	for _, s := range streams {
+		bundle.Split.Apply(s)
+	}
+	return bundle, streams, nil
+}
+
+// vocabulary is one more than the largest token.
+func vocabulary(streams []*dataset.Stream) int {
+	largest := int32(-1)
+	for _, s := range streams {
+		for _, t := range s.Tokens {
+			largest = max(largest, t)
+		}
+	}
+	return int(largest) + 1
+}

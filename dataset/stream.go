@@ -1,0 +1,137 @@
+// Package dataset turns candles into token streams, one per asset, divides
+// them by date, and cuts them into windows for training and evaluation.
+//
+// Three rules hold everywhere: a target never crosses an asset, a target never
+// crosses the border of its part, and a context may look back over a border.
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/tokenizer"
+)
+
+// Stream is one asset as tokens. Token i stands for Candles[i] at Times[i];
+// States[i] is what was known before that candle, and the last state, one more
+// than there are tokens, what is known after all of them. The first candle of
+// a series has no close before it: it yields no token and is not in Candles.
+//
+// Tokens [0, ValFrom) belong to training, [ValFrom, TestFrom) to validation,
+// the rest to the test. The zero values make everything test, so that a stream
+// to which no split was applied trains nothing.
+type Stream struct {
+	Asset    string
+	Interval market.Interval
+	Times    []time.Time // nil for a bare token file
+	Tokens   []int32
+	Candles  []market.Candle // nil for a token file
+	States   []feature.State // nil for a token file
+
+	ValFrom, TestFrom int
+	Floored           int // candles scaled by the floor of the volatility
+}
+
+// Codec is the way from candles to tokens and back.
+type Codec struct {
+	Scaler    feature.Scaler
+	Tokenizer tokenizer.Tokenizer
+}
+
+// ErrTooShort says that a series has no candle after its first.
+var ErrTooShort = errors.New("fewer than 2 candles")
+
+// Encode turns a series into a stream; every token depends on its own candle
+// and earlier ones only. It fails with [ErrTooShort], or where the moves of a
+// candle are not finite. The stream belongs to no part until [Split.Apply].
+func (c Codec) Encode(series *market.Series) (*Stream, error) {
+	n := len(series.Candles) - 1
+	if n < 1 {
+		return nil, fmt.Errorf("dataset: %s: %w", series.Symbol, ErrTooShort)
+	}
+	s := &Stream{
+		Asset:    series.Symbol,
+		Interval: series.Interval,
+		Times:    make([]time.Time, n),
+		Candles:  series.Candles[1:],
+		States:   make([]feature.State, 0, n+1),
+	}
+	vectors := make([]feature.Vector, n)
+	state := c.Scaler.Start(series.Candles[0])
+	for i, candle := range s.Candles {
+		s.Times[i] = candle.Time
+		s.States = append(s.States, state)
+		if c.Scaler.Floored(state) {
+			s.Floored++
+		}
+		vectors[i] = c.Scaler.Encode(state, candle)
+		if !vectors[i].Finite() {
+			return nil, fmt.Errorf("dataset: %s at %s: features %v are not finite", series.Symbol, candle.Time.Format(time.RFC3339), vectors[i])
+		}
+		state = c.Scaler.Advance(state, candle)
+	}
+	s.States = append(s.States, state)
+	s.Tokens = tokenizer.EncodeAll(c.Tokenizer, vectors)
+	return s, nil
+}
+
+// Roll decodes a path of tokens from the state before it. The scale advances
+// along the path with the candles of the path itself, as it would had they
+// happened. The candles have no time and no volume.
+func (c Codec) Roll(state feature.State, tokens []int32) []market.Candle {
+	candles := make([]market.Candle, len(tokens))
+	for i, token := range tokens {
+		candles[i] = c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
+		state = c.Scaler.Advance(state, candles[i])
+	}
+	return candles
+}
+
+// CloseError returns what the tokens lose of the closes: the mean absolute
+// distance, in basis points, between a close and the one decoded from its token
+// and the true state before it.
+func (c Codec) CloseError(s *Stream) float64 {
+	sum := 0.0
+	for i, candle := range s.Candles {
+		decoded := c.Scaler.Decode(s.States[i], c.Tokenizer.Decode(int(s.Tokens[i])))
+		sum += math.Abs(decoded.Close/candle.Close - 1)
+	}
+	return sum / float64(max(1, len(s.Candles))) * 1e4
+}
+
+// Hash identifies data: the SHA-256, in hexadecimal, over the assets,
+// intervals, times and tokens of the streams, in order.
+func Hash(streams []*Stream) string {
+	h := sha256.New()
+	var b []byte
+	number := func(x int64) { b = binary.LittleEndian.AppendUint64(b, uint64(x)) }
+	text := func(s string) {
+		number(int64(len(s)))
+		b = append(b, s...)
+	}
+	number(int64(len(streams)))
+	for _, s := range streams {
+		text(s.Asset)
+		number(int64(s.Interval))
+		number(int64(len(s.Times)))
+		for _, t := range s.Times {
+			number(t.Unix())
+			number(int64(t.Nanosecond()))
+		}
+		number(int64(len(s.Tokens)))
+		for _, token := range s.Tokens {
+			number(int64(token))
+		}
+		h.Write(b)
+		b = b[:0]
+	}
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,167 @@
+// Package eval decides who is scored on what and against whom. Everything in
+// one table is scored on the same targets, baselines included, and nothing on
+// what it was fitted on.
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/predict"
+)
+
+// Row is one model or baseline of a table of next-token scores.
+type Row struct {
+	Name       string  `json:"name"`
+	Nats       float64 `json:"nats"`       // mean −ln p per token
+	Bits       float64 `json:"bits"`       // the same in bits
+	Perplexity float64 `json:"perplexity"` // exp of the nats
+	Top1       float64 `json:"top1"`       // fraction of tokens that were the likeliest
+	Top5       float64 `json:"top5"`       // fraction among the five likeliest
+	Steps      int     `json:"steps,omitempty"`
+	Note       string  `json:"note,omitempty"`
+}
+
+// Asset is what a table scores of one asset.
+type Asset struct {
+	Name    string `json:"name"`
+	Targets int    `json:"targets"`
+	Unseen  bool   `json:"unseen,omitempty"` // no training candle
+}
+
+// Table is the scores of several models on the same targets.
+type Table struct {
+	Part     string  `json:"part"`
+	Targets  int     `json:"targets"`
+	Selected bool    `json:"selected"` // early stopping has seen these targets
+	Assets   []Asset `json:"assets"`
+	Rows     []Row   `json:"rows"`
+}
+
+// Named is a checkpoint with the name of its row.
+type Named struct {
+	Name   string
+	Bundle *checkpoint.Bundle
+}
+
+// Truth fills probs with the true distribution of a token.
+type Truth func(probs []float64, stream, index int)
+
+// Tokens scores models and baselines on every target of a part of streams that
+// has a token before it. seqLen bounds the window of the models (0: their own).
+// truth may be nil. It refuses targets that a model was fitted on.
+func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part dataset.Part, seqLen int, truth Truth) (*Table, error) {
+	t := &Table{Part: part.String()}
+	hash := dataset.Hash(streams)
+	for _, s := range streams {
+		lo, hi := s.Bounds(part)
+		lo = max(lo, 1)
+		if lo >= hi {
+			continue
+		}
+		t.Assets = append(t.Assets, Asset{Name: s.Asset, Targets: hi - lo, Unseen: s.Unseen()})
+		t.Targets += hi - lo
+		for _, m := range models {
+			selected, err := m.Bundle.CheckHeldOut(s, lo, hi, hash)
+			if err != nil {
+				return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+			}
+			t.Selected = t.Selected || selected
+		}
+	}
+	if t.Targets == 0 {
+		return nil, fmt.Errorf("eval: the %s part has no candles", part)
+	}
+	V := models[0].Bundle.Model.Vocab
+	for _, m := range models {
+		if m.Bundle.Model.Vocab != V {
+			return nil, fmt.Errorf("eval: %s has %d tokens, %s has %d: they cannot share a table", models[0].Name, V, m.Name, m.Bundle.Model.Vocab)
+		}
+	}
+
+	for _, b := range baselines(streams, V) {
+		scores := score(streams, part, V, b.fill)
+		row := newRow(b.name, predict.Average(scores))
+		row.Note = b.note
+		t.Rows = append(t.Rows, row)
+	}
+	for _, m := range models {
+		T := m.Bundle.Model.SeqLen
+		if seqLen > 0 {
+			if seqLen > T {
+				return nil, fmt.Errorf("eval: seq_len %d is longer than the context of %s, %d", seqLen, m.Name, T)
+			}
+			T = seqLen
+		}
+		scores, err := predict.Tokens(ctx, m.Bundle.Model, streams, dataset.EvalWindows(streams, part, T))
+		if err != nil {
+			return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+		}
+		if len(scores) != t.Targets {
+			panic(fmt.Sprintf("eval: %s scored %d of %d targets", m.Name, len(scores), t.Targets))
+		}
+		row := newRow(m.Name, predict.Average(scores))
+		if l := m.Bundle.Lineage; len(l) > 0 {
+			row.Steps = l[len(l)-1].Steps
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	if truth != nil {
+		row := newRow("truth", predict.Average(score(streams, part, V, func(probs []float64, s, i int) { truth(probs, s, i) })))
+		row.Note = "the generator, sampled at its true state"
+		t.Rows = append(t.Rows, row)
+	}
+	return t, nil
+}
+
+// baseline is a distribution over the next token.
+type baseline struct {
+	name, note string
+	fill       func(probs []float64, stream, index int)
+}
+
+func baselines(streams []*dataset.Stream, V int) []baseline {
+	unigram, bigram := forecast.FitUnigram(streams, V), forecast.FitBigram(streams, V)
+	return []baseline{
+		{"uniform", "", func(probs []float64, _, _ int) {
+			for k := range probs {
+				probs[k] = 1 / float64(V)
+			}
+		}},
+		{"unigram", "", func(probs []float64, _, _ int) { unigram.Probabilities(probs, 0) }},
+		{"bigram", fmt.Sprintf("weight %.2g, chosen on validation", bigram.Lambda), func(probs []float64, s, i int) {
+			bigram.Probabilities(probs, streams[s].Tokens[i-1])
+		}},
+	}
+}
+
+// score runs a distribution over every target of a part.
+func score(streams []*dataset.Stream, part dataset.Part, V int, fill func(probs []float64, stream, index int)) []predict.Score {
+	var scores []predict.Score
+	probs := make([]float64, V)
+	for s, stream := range streams {
+		lo, hi := stream.Bounds(part)
+		for i := max(lo, 1); i < hi; i++ {
+			fill(probs, s, i)
+			p := probs[stream.Tokens[i]]
+			rank := 0
+			for k, q := range probs {
+				// A tie goes to the smaller token, so that a uniform
+				// distribution names five tokens and not all.
+				if q > p || q == p && int32(k) < stream.Tokens[i] {
+					rank++
+				}
+			}
+			scores = append(scores, predict.Score{Stream: s, Index: i, Nats: -math.Log(p), Rank: rank})
+		}
+	}
+	return scores
+}
+
+func newRow(name string, m predict.Mean) Row {
+	return Row{Name: name, Nats: m.Nats, Bits: m.Nats / math.Ln2, Perplexity: math.Exp(m.Nats), Top1: m.Top1, Top5: m.Top5}
+}

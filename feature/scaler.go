@@ -1,0 +1,200 @@
+package feature
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/micro-quant/mqc/market"
+)
+
+// Kinds of [Scaler].
+const (
+	EWMA   = "ewma"   // moves in units of the volatility known before the candle
+	Global = "global" // one mean and deviation per feature for all candles
+)
+
+// Scaler turns log moves into numbers of about unit size and back. Everything
+// it fits comes from training dates, and what it applies to a candle is known
+// before that candle.
+//
+// The variance follows RiskMetrics (J.P. Morgan 1996):
+//
+//	σ²[t+1] = λ·σ²[t] + (1−λ)·r[t]²
+//
+// The EWMA kind divides all five features by max(σ[t], Floor·√Initial): a
+// vector says "a move of so many σ" and means the same for JPM and for BTC.
+type Scaler struct {
+	Kind    string  `json:"kind"`    // EWMA or Global
+	Lambda  float64 `json:"lambda"`  // decay of the variance per candle
+	Floor   float64 `json:"floor"`   // least σ, as a fraction of √Initial
+	Initial float64 `json:"initial"` // variance before the second candle of a series: that of all training log returns
+	Mean    Vector  `json:"mean"`    // Global: training mean of the log moves; EWMA: 0
+	Std     Vector  `json:"std"`     // Global: training deviation of the log moves; EWMA: 1
+}
+
+// Defaults of a fitted [Scaler].
+const (
+	DefaultLambda = 0.94 // daily RiskMetrics
+	DefaultFloor  = 0.1
+)
+
+// State is what is known before a candle.
+type State struct {
+	PrevClose float64 // close of the candle before
+	Variance  float64 // EWMA of squared log returns, not floored
+}
+
+// FitScaler fits the scaler of the kind on the candles with Time < before.
+// It fails for an unknown kind and where those candles hold fewer than two log
+// returns, a move that is not finite, or no variation.
+func FitScaler(kind string, series []*market.Series, before time.Time) (Scaler, error) {
+	if kind != EWMA && kind != Global {
+		return Scaler{}, fmt.Errorf("feature: scaler kind %q: want %q or %q", kind, EWMA, Global)
+	}
+
+	var count int
+	var sum, mean, std Vector
+	err := eachMove(series, before, func(v Vector) {
+		count++
+		for f, x := range v {
+			sum[f] += x
+		}
+	})
+	if err != nil {
+		return Scaler{}, err
+	}
+	if count < 2 {
+		return Scaler{}, fmt.Errorf("feature: fit: %d log returns before %s, need at least 2", count, before.Format(time.RFC3339))
+	}
+	for f := range mean {
+		mean[f] = sum[f] / float64(count)
+	}
+
+	var squares Vector // around the mean: no cancellation
+	_ = eachMove(series, before, func(v Vector) {
+		for f, x := range v {
+			squares[f] += (x - mean[f]) * (x - mean[f])
+		}
+	})
+	for f := range std {
+		std[f] = math.Sqrt(squares[f] / float64(count))
+		if std[f] == 0 {
+			std[f] = 1 // a feature without variation: only its mean is taken out
+		}
+	}
+	initial := squares[LogReturn] / float64(count)
+	if !(initial > 0) {
+		return Scaler{}, fmt.Errorf("feature: fit: the log returns before %s do not vary", before.Format(time.RFC3339))
+	}
+
+	s := Scaler{Kind: kind, Lambda: DefaultLambda, Floor: DefaultFloor, Initial: initial}
+	if kind == Global {
+		s.Mean, s.Std = mean, std
+	} else {
+		s.Std = Vector{1, 1, 1, 1, 1}
+	}
+	return s, s.Validate()
+}
+
+// eachMove visits the log moves of all candles before the border, in order.
+func eachMove(series []*market.Series, before time.Time, visit func(Vector)) error {
+	for _, s := range series {
+		for i := 1; i < len(s.Candles); i++ {
+			c := s.Candles[i]
+			if !c.Time.Before(before) {
+				break
+			}
+			v := Encode(s.Candles[i-1].Close, c)
+			if !v.Finite() {
+				return fmt.Errorf("feature: fit: %s at %s: log moves %v are not finite", s.Symbol, c.Time.Format(time.RFC3339), v)
+			}
+			visit(v)
+		}
+	}
+	return nil
+}
+
+// Validate reports every fault of a scaler that was read from a file.
+func (s Scaler) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("feature: scaler: "+format, args...))
+	}
+	if s.Kind != EWMA && s.Kind != Global {
+		fault("kind %q, want %q or %q", s.Kind, EWMA, Global)
+	}
+	if !(s.Lambda > 0 && s.Lambda < 1) {
+		fault("lambda %v outside (0, 1)", s.Lambda)
+	}
+	if !(s.Floor > 0 && s.Floor <= 1) {
+		fault("floor %v outside (0, 1]", s.Floor)
+	}
+	if !(s.Initial > 0 && !math.IsInf(s.Initial, 0)) {
+		fault("initial variance %v is not positive and finite", s.Initial)
+	}
+	for f, name := range Names {
+		if math.IsNaN(s.Mean[f]) || math.IsInf(s.Mean[f], 0) {
+			fault("mean of %s is %v", name, s.Mean[f])
+		}
+		if !(s.Std[f] > 0 && !math.IsInf(s.Std[f], 0)) {
+			fault("deviation of %s is %v, not positive and finite", name, s.Std[f])
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Start returns the state after the first candle of a series, which has no
+// features of its own.
+func (s Scaler) Start(first market.Candle) State {
+	return State{PrevClose: first.Close, Variance: s.Initial}
+}
+
+// Sigma returns the volatility by which the next candle is scaled, as standard
+// deviation of its log return; 1 for the Global kind.
+func (s Scaler) Sigma(state State) float64 {
+	if s.Kind == Global {
+		return 1
+	}
+	return math.Sqrt(max(state.Variance, s.least()))
+}
+
+// Floored says whether the floor, and not the variance, scales the next candle.
+func (s Scaler) Floored(state State) bool {
+	return s.Kind == EWMA && state.Variance < s.least()
+}
+
+// least is the smallest variance that scales.
+func (s Scaler) least() float64 { return s.Floor * s.Floor * s.Initial }
+
+// Encode returns the scaled features of the candle that follows the state.
+func (s Scaler) Encode(state State, c market.Candle) Vector {
+	v := Encode(state.PrevClose, c)
+	sigma := s.Sigma(state)
+	for f := range v {
+		v[f] = (v[f]/sigma - s.Mean[f]) / s.Std[f]
+	}
+	return v
+}
+
+// Decode is the inverse of Encode within the bounds of [Decode], and valid
+// for any vector. Time is zero and Volume NaN: the features hold neither.
+func (s Scaler) Decode(state State, v Vector) market.Candle {
+	sigma := s.Sigma(state)
+	for f := range v {
+		v[f] = (v[f]*s.Std[f] + s.Mean[f]) * sigma
+	}
+	c := market.Candle{Volume: math.NaN()}
+	c.Open, c.High, c.Low, c.Close = Decode(state.PrevClose, v)
+	return c
+}
+
+// Advance returns the state after the candle.
+func (s Scaler) Advance(state State, c market.Candle) State {
+	r := logRatio(c.Close, state.PrevClose)
+	return State{
+		PrevClose: c.Close,
+		Variance:  s.Lambda*state.Variance + (1-s.Lambda)*r*r,
+	}
+}

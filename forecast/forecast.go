@@ -1,0 +1,164 @@
+// Package forecast draws the distribution of future candles from a checkpoint
+// and holds the baselines that stand beside it.
+package forecast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/predict"
+	"github.com/micro-quant/mqc/score"
+)
+
+// Options says what to draw.
+type Options struct {
+	Horizon int // candles
+	Samples int // paths
+	Sampler gpt.Sampler
+	Seed    uint64
+	Context int // past candles that the model sees at most; 0: as many as fit
+}
+
+// Validate reports everything that is wrong with o at once.
+func (o Options) Validate() error {
+	var errs []error
+	if o.Horizon < 1 || o.Horizon > 10_000 {
+		errs = append(errs, fmt.Errorf("forecast: horizon %d: want 1 to 10000 candles", o.Horizon))
+	}
+	if o.Samples < 1 || o.Samples > 1_000_000 {
+		errs = append(errs, fmt.Errorf("forecast: samples %d: want 1 to 1000000 paths", o.Samples))
+	}
+	if o.Context < 0 {
+		errs = append(errs, fmt.Errorf("forecast: context %d: want 0 (as many as fit) or more", o.Context))
+	}
+	return errors.Join(append(errs, o.Sampler.Validate())...)
+}
+
+// Forecast is the distribution of the candles after the last known one, as
+// drawn paths.
+type Forecast struct {
+	Asset     string
+	From      time.Time // of the last known candle
+	LastClose float64
+	Times     []time.Time // (Horizon) of the candles to come, weekends left out where the series has none
+	Paths     []predict.Path
+}
+
+// New draws the futures of a series with the model of b.
+func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Options) (*Forecast, error) {
+	if b.Model == nil {
+		return nil, checkpoint.ErrNoModel
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	codec, err := b.Codec()
+	if err != nil {
+		return nil, err
+	}
+	if text := series.Interval.String(); b.Interval != "" && text != b.Interval {
+		return nil, fmt.Errorf("forecast: %s has candles of %s, the model knows %s", series.Symbol, text, b.Interval)
+	}
+	stream, err := codec.Encode(series)
+	if err != nil {
+		return nil, err
+	}
+	window := o.Context
+	if window == 0 {
+		// Room for the path itself, so that the window need not be renewed
+		// on the way, but at least half of it for the past.
+		window = max(b.Model.SeqLen-o.Horizon+1, b.Model.SeqLen/2)
+	}
+	paths, err := predict.Paths(ctx, b.Model, codec, stream, len(stream.Tokens), window, gpt.Generation{
+		Paths: o.Samples, Steps: o.Horizon, Sampler: o.Sampler, Seed: o.Seed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	last := series.Candles[len(series.Candles)-1]
+	f := &Forecast{Asset: series.Symbol, From: last.Time, LastClose: last.Close, Times: nextTimes(series, o.Horizon), Paths: paths}
+	for i := range f.Paths {
+		for h := range f.Paths[i].Candles {
+			f.Paths[i].Candles[h].Time = f.Times[h]
+		}
+	}
+	return f, nil
+}
+
+// weekendMemory is how many of the newest candles tell whether an asset trades
+// on weekends.
+const weekendMemory = 60
+
+// nextTimes continues the times of a series. Weekends are left out where the
+// newest candles have none.
+func nextTimes(s *market.Series, n int) []time.Time {
+	recent := s.Candles[max(0, len(s.Candles)-weekendMemory):]
+	weekends := slices.ContainsFunc(recent, func(c market.Candle) bool { return weekend(c.Time) })
+	skip := !weekends && time.Duration(s.Interval) <= 24*time.Hour
+	t := recent[len(recent)-1].Time
+	var times []time.Time
+	for len(times) < n {
+		t = t.Add(time.Duration(s.Interval))
+		if skip && weekend(t) {
+			continue
+		}
+		times = append(times, t)
+	}
+	return times
+}
+
+func weekend(t time.Time) bool { return t.Weekday() == time.Saturday || t.Weekday() == time.Sunday }
+
+// Step summarises the close after Step candles.
+type Step struct {
+	Step      int       `json:"step"`
+	Time      time.Time `json:"time"`
+	Quantiles []float64 `json:"quantiles"` // of the close, at the levels asked for
+	Mean      float64   `json:"mean"`
+	PUp       float64   `json:"p_up"` // share of paths that close above the last close; ties count half
+}
+
+// Steps returns the quantiles of the close at the given levels, after every
+// step.
+func (f *Forecast) Steps(levels []float64) []Step {
+	steps := make([]Step, len(f.Times))
+	closes := make([]float64, len(f.Paths))
+	for h := range steps {
+		s := Step{Step: h + 1, Time: f.Times[h]}
+		for i, p := range f.Paths {
+			c := p.Candles[h].Close
+			closes[i] = c
+			s.Mean += c / float64(len(f.Paths))
+			switch {
+			case c > f.LastClose:
+				s.PUp += 1 / float64(len(f.Paths))
+			case c == f.LastClose:
+				s.PUp += 0.5 / float64(len(f.Paths))
+			}
+		}
+		slices.Sort(closes)
+		for _, level := range levels {
+			s.Quantiles = append(s.Quantiles, score.Quantile(closes, level))
+		}
+		steps[h] = s
+	}
+	return steps
+}
+
+// Volatility is the standard deviation of the log return over the whole
+// horizon, across paths.
+func (f *Forecast) Volatility() float64 {
+	n, sum, squares := float64(len(f.Paths)), 0.0, 0.0
+	for _, p := range f.Paths {
+		r := math.Log(p.Candles[len(p.Candles)-1].Close / f.LastClose)
+		sum, squares = sum+r, squares+r*r
+	}
+	return math.Sqrt(max(0, squares/n-sum/n*sum/n))
+}

@@ -1,0 +1,116 @@
+// Package gpt is a decoder-only transformer over small integer tokens, in the
+// shape of nanochat: rotary positions, QK-norm, RMSNorm without parameters,
+// grouped-query attention, ReLU² and no biases.
+//
+// The package sees integers and floats, never a candle. Forward and backward
+// are written out; there is no tensor type and no autograd.
+package gpt
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Config fixes the shape of a model. It travels inside the checkpoint, so that
+// it never has to be guessed.
+type Config struct {
+	Vocab    int     `json:"vocab"`             // V, number of tokens
+	SeqLen   int     `json:"seq_len"`           // T, longest window in tokens
+	Layers   int     `json:"layers"`            // number of blocks
+	Heads    int     `json:"heads"`             // H, query heads
+	KVHeads  int     `json:"kv_heads"`          // KV, key and value heads; divides H
+	Embd     int     `json:"embd"`              // C, channels; H·D
+	RopeBase float64 `json:"rope_base"`         // base of the rotary frequencies
+	Softcap  float64 `json:"softcap,omitempty"` // logits become cap·tanh(logits/cap); 0 is off
+	Dropout  float64 `json:"dropout,omitempty"` // on the embedding and on every residual branch
+
+	// Cond holds the number of values of each conditioning integer (asset,
+	// weekday, …); each has an embedding that is added to the token's.
+	Cond []int `json:"cond,omitempty"`
+	// Features is F, the number of floats per position that are projected
+	// and added to the token's embedding.
+	Features int `json:"features,omitempty"`
+}
+
+// presets are the named shapes of the command line.
+var presets = map[string]Config{
+	// The model of the specification: 19.4M parameters.
+	"spec": {Vocab: 512, SeqLen: 256, Layers: 6, Heads: 8, KVHeads: 8, Embd: 512, RopeBase: 10_000},
+	// Learns in seconds on a laptop: what quickstart trains.
+	"quick": {Vocab: 512, SeqLen: 64, Layers: 2, Heads: 2, KVHeads: 1, Embd: 64, RopeBase: 10_000},
+}
+
+// Preset returns the named shape, or an error that lists the names.
+func Preset(name string) (Config, error) {
+	c, ok := presets[name]
+	if !ok {
+		names := make([]string, 0, len(presets))
+		for n := range presets {
+			names = append(names, n)
+		}
+		sort.Strings(names)
+		return Config{}, fmt.Errorf("gpt: preset %q is not one of %v", name, names)
+	}
+	return c, nil
+}
+
+// Defaults is the model of the specification.
+func Defaults() Config { return presets["spec"] }
+
+// headWidth is D wherever a size is derived from the depth.
+const headWidth = 64
+
+// Scaled returns c with its size set by one dial: depth blocks, 64·depth
+// channels and depth heads of 64.
+func (c Config) Scaled(depth int) Config {
+	c.Layers, c.Embd, c.Heads, c.KVHeads = depth, headWidth*depth, depth, depth
+	return c
+}
+
+// HeadDim is D, the width of one head.
+func (c Config) HeadDim() int { return c.Embd / c.Heads }
+
+// Validate reports everything that is wrong with c at once.
+func (c Config) Validate() error {
+	var errs []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("gpt: "+format, args...))
+		}
+	}
+	fault(c.Vocab < 2, "vocab %d: want at least 2", c.Vocab)
+	fault(c.SeqLen < 2, "seq_len %d: want at least 2", c.SeqLen)
+	fault(c.Layers < 1, "layers %d: want at least 1", c.Layers)
+	fault(c.Heads < 1, "heads %d: want at least 1", c.Heads)
+	fault(c.KVHeads < 1 || c.Heads > 0 && c.KVHeads > 0 && c.Heads%c.KVHeads != 0,
+		"kv_heads %d: want a divisor of the %d heads", c.KVHeads, c.Heads)
+	fault(c.Embd < 1 || c.Heads > 0 && (c.Embd%c.Heads != 0 || c.Embd/c.Heads%2 != 0),
+		"embd %d: want an even number of channels for each of the %d heads", c.Embd, c.Heads)
+	fault(!(c.RopeBase > 1), "rope_base %v: want more than 1", c.RopeBase)
+	fault(!(c.Softcap >= 0), "softcap %v: want 0 (off) or more", c.Softcap)
+	fault(!(c.Dropout >= 0 && c.Dropout < 1), "dropout %v: want 0 ≤ p < 1", c.Dropout)
+	fault(c.Features < 0, "features %d: want 0 or more", c.Features)
+	for i, n := range c.Cond {
+		fault(n < 1, "cond[%d] has %d values: want at least 1", i, n)
+	}
+	// 2^31 parameters are 8 GiB a copy; beyond that an index or an
+	// allocation fails in a less readable way.
+	if len(errs) == 0 && c.count() > 1<<31 {
+		fault(true, "%.3g parameters: want at most 2^31", c.count())
+	}
+	return errors.Join(errs...)
+}
+
+// count is the number of parameters in floating point, which cannot overflow.
+func (c Config) count() float64 {
+	C, L, D := float64(c.Embd), float64(c.Layers), float64(c.HeadDim())
+	n := 2*float64(c.Vocab)*C + float64(c.Features)*C
+	for _, k := range c.Cond {
+		n += float64(k) * C
+	}
+	return n + L*C*(2*C+2*float64(c.KVHeads)*D+8*C)
+}
+
+// Parameters is the number of weights of a valid c.
+func (c Config) Parameters() int { return int(c.count()) }

@@ -1,0 +1,37 @@
+package market
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+)
+
+// WriteCSV writes a series so that [ReadCSV] gives the same numbers, bit for
+// bit. The symbol is not in the text: it belongs in the file name. A missing
+// volume is an empty cell.
+func WriteCSV(w io.Writer, s *Series) error {
+	out := bufio.NewWriter(w)
+	header, form := "Date", time.DateOnly
+	if s.Interval < Day {
+		header, form = "Datetime", "2006-01-02 15:04:05.999999999-07:00"
+	}
+	out.WriteString(header + ",Open,High,Low,Close,Volume\n")
+	var row []byte
+	for _, c := range s.Candles {
+		row = c.Time.AppendFormat(row[:0], form)
+		for _, x := range [...]float64{c.Open, c.High, c.Low, c.Close, c.Volume} {
+			row = append(row, ',')
+			if !math.IsNaN(x) {
+				row = strconv.AppendFloat(row, x, 'f', -1, 64)
+			}
+		}
+		out.Write(append(row, '\n'))
+	}
+	if err := out.Flush(); err != nil { // keeps the first error of all writes
+		return fmt.Errorf("market: write %s: %w", s.Symbol, err)
+	}
+	return nil
+}

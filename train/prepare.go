@@ -1,0 +1,104 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/tokenizer"
+)
+
+// Preparation says how candles become tokens.
+type Preparation struct {
+	Split    dataset.Split // the zero value: 80% and 90% quantiles of all dates
+	Scaler   string        // feature.EWMA or feature.Global
+	VQ       tokenizer.VQConfig
+	Build    string
+	Progress func(tokenizer.VQProgress) // may be nil
+}
+
+// Prepare fits a scaler and a tokenizer on the training dates of series. The
+// bundle has no model yet; [Encode] makes the streams.
+func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*checkpoint.Bundle, error) {
+	split := p.Split
+	if calendar := dataset.CalendarSplit(series); split.ValFrom.IsZero() {
+		split.ValFrom = calendar.ValFrom
+		if split.TestFrom.IsZero() {
+			split.TestFrom = calendar.TestFrom
+		}
+	} else if split.TestFrom.IsZero() {
+		split.TestFrom = calendar.TestFrom
+	}
+	if err := split.Validate(); err != nil {
+		return nil, err
+	}
+	scaler, err := feature.FitScaler(p.Scaler, series, split.ValFrom)
+	if err != nil {
+		return nil, err
+	}
+	vectors, err := Vectors(scaler, series, split, dataset.Train)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
+	if err != nil {
+		return nil, err
+	}
+	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	streams, err := Encode(b, series)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range []string{checkpoint.Scaler, checkpoint.Tokenizer} {
+		fit, _ := Seen(part, "", streams)
+		b.Fit = append(b.Fit, fit)
+	}
+	return b, nil
+}
+
+// Vectors returns the scaled features of every candle of a part.
+func Vectors(scaler feature.Scaler, series []*market.Series, split dataset.Split, part dataset.Part) ([]feature.Vector, error) {
+	var out []feature.Vector
+	for _, s := range series {
+		if len(s.Candles) == 0 {
+			continue
+		}
+		state := scaler.Start(s.Candles[0])
+		for _, c := range s.Candles[1:] {
+			if split.Part(c.Time) == part {
+				v := scaler.Encode(state, c)
+				if !v.Finite() {
+					return nil, fmt.Errorf("train: %s at %s: features %v are not finite", s.Symbol, c.Time.Format("2006-01-02"), v)
+				}
+				out = append(out, v)
+			}
+			state = scaler.Advance(state, c)
+		}
+	}
+	return out, nil
+}
+
+// Encode turns series into streams with the bundle's scaler and tokenizer, cut
+// by its split.
+func Encode(b *checkpoint.Bundle, series []*market.Series) ([]*dataset.Stream, error) {
+	codec, err := b.Codec()
+	if err != nil {
+		return nil, err
+	}
+	var streams []*dataset.Stream
+	for _, s := range series {
+		if text := s.Interval.String(); b.Interval != "" && text != b.Interval {
+			return nil, fmt.Errorf("train: %s has candles of %s, the tokenizer was fitted on %s", s.Symbol, text, b.Interval)
+		}
+		stream, err := codec.Encode(s)
+		if err != nil {
+			return nil, err
+		}
+		b.Split.Apply(stream)
+		streams = append(streams, stream)
+	}
+	return streams, nil
+}

@@ -1,0 +1,188 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/internal/rng"
+	"github.com/micro-quant/mqc/predict"
+	"github.com/micro-quant/mqc/score"
+)
+
+// sft trains on the horizon: weight 0 on the context, 1 on the horizon, which
+// makes the loss the exact negative log-likelihood of the trajectory, per
+// candle. Free-running validation CRPS picks the checkpoint.
+type sft struct {
+	r       Recipe
+	codec   dataset.Codec
+	streams []*dataset.Stream
+	start   *gpt.Model
+	epochs  windowEpochs
+	val     pathValidation
+	norm    float64
+}
+
+func newSFT(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *gpt.Model) (*sft, error) {
+	if err := checkWindow(r, m); err != nil {
+		return nil, err
+	}
+	val, err := newPathValidation(r, codec, streams)
+	if err != nil {
+		return nil, err
+	}
+	s := &sft{r: r, codec: codec, streams: streams, start: m, val: val}
+	s.epochs = windowEpochs{r: r, cut: func(key uint64) []dataset.Window {
+		return tileHorizons(streams, r, key)
+	}}
+	if len(s.epochs.of(0)) == 0 {
+		return nil, fmt.Errorf("train: the training part has no stretch of %d candles with a candle of context before it", r.Horizon)
+	}
+	return s, nil
+}
+
+// tileHorizons covers the training part with horizons that meet but do not
+// overlap, from a random offset on, and shuffles them: one pass over the
+// training targets but for the edges.
+func tileHorizons(streams []*dataset.Stream, r Recipe, key uint64) []dataset.Window {
+	offset := rng.New(key, rng.Shuffle).IntN(r.Horizon)
+	windows := dataset.HorizonWindows(streams, dataset.Train, r.ContextLen, r.Horizon, r.Horizon, offset)
+	dataset.Shuffle(windows, key)
+	return windows
+}
+
+// checkWindow refuses a context and horizon that the model cannot hold.
+func checkWindow(r Recipe, m *gpt.Model) error {
+	if n := r.window(); n > m.SeqLen {
+		return fmt.Errorf("train: context_len %d and horizon %d need %d tokens, longer than the model's context of %d",
+			r.ContextLen, r.Horizon, n, m.SeqLen)
+	}
+	return nil
+}
+
+func (s *sft) Steps() int { return s.epochs.steps() }
+
+func (s *sft) Next(_ context.Context, m *gpt.Model, step int) (dataset.Batch, error) {
+	b := dataset.Gather(s.streams, s.epochs.batch(step), s.r.window())
+	s.norm = total(b.Weights)
+	if s.r.RolloutProb > 0 {
+		s.rollOut(m, b, step)
+	}
+	return b, nil
+}
+
+// rollOut replaces inputs on the horizon by the model's own samples, each with
+// probability RolloutProb: one teacher-forced pass proposes a token for every
+// position at once. What is trained then is no likelihood any more, hence the
+// default of zero.
+//
+// Bengio et al. 2015, arXiv 1506.03099; in one pass: Mihaylova & Martins 2019,
+// arXiv 1906.07651; improper: Huszár 2015, arXiv 1511.05101.
+func (s *sft) rollOut(m *gpt.Model, b dataset.Batch, step int) {
+	var w gpt.Workspace
+	logits := m.Forward(&w, predict.Input(b, 0))
+	probs := make([]float64, m.Vocab)
+	for i := range b.B {
+		random := rng.New(s.r.Seed, rng.Rollout, s.r.id(), uint64(step), uint64(i))
+		for t := 1; t < b.T; t++ {
+			r := i*b.T + t
+			// Input t is the target of t−1: it lies on the horizon
+			// where that target weighs.
+			if b.Weights[r-1] == 0 || b.Weights[r] == 0 || random.Float64() >= s.r.RolloutProb {
+				continue
+			}
+			gpt.Sampler{Temperature: 1}.Probabilities(probs, logits[(r-1)*m.Vocab:r*m.Vocab], nil)
+			b.Inputs[r] = gpt.Pick(probs, random.Float64())
+		}
+	}
+}
+
+func (s *sft) Loss(sum Measures, dlogits, logits []float32, b dataset.Batch, _ int) {
+	sum["loss"] += crossEntropy(dlogits, logits, b, s.norm)
+}
+
+func (s *sft) Metric() string { return "crps" }
+
+func (s *sft) Validate(ctx context.Context, m *gpt.Model) (Measures, error) {
+	return s.val.run(ctx, m)
+}
+
+// Size of the free-running validation. With 32 paths the fair CRPS has about
+// twice the sampling error of the outcome's own; more origins than 64 cost
+// more than they tell at the lengths of a validation part.
+const (
+	validationPaths   = 32
+	validationOrigins = 64
+)
+
+// pathValidation draws paths from fixed validation origins with fixed random
+// numbers, so that two evaluations differ by their weights alone.
+type pathValidation struct {
+	r       Recipe
+	codec   dataset.Codec
+	streams []*dataset.Stream
+	origins []dataset.Window
+	tokens  []dataset.Window
+}
+
+func newPathValidation(r Recipe, codec dataset.Codec, streams []*dataset.Stream) (pathValidation, error) {
+	stride := max(1, r.Horizon/4)
+	all := dataset.HorizonWindows(streams, dataset.Val, r.ContextLen, r.Horizon, stride, 0)
+	if len(all) == 0 {
+		return pathValidation{}, fmt.Errorf("train: the validation part has no stretch of %d candles: choose a shorter horizon or an earlier border", r.Horizon)
+	}
+	n := min(len(all), validationOrigins)
+	v := pathValidation{r: r, codec: codec, streams: streams}
+	for i := range n {
+		v.origins = append(v.origins, all[i*len(all)/n])
+	}
+	return v, nil
+}
+
+// run returns the mean CRPS of cumulative log returns after 1, 5 and Horizon
+// candles, each in units of the volatility known at the origin times √h
+// (crps_1, crps_5, crps_h), and their mean (crps).
+func (v *pathValidation) run(ctx context.Context, m *gpt.Model) (Measures, error) {
+	steps := []int{1, min(5, v.r.Horizon), v.r.Horizon}
+	var sums [3]float64
+	var path []float64
+	x := make([]float64, validationPaths)
+	for i, win := range v.origins {
+		s := v.streams[win.Stream]
+		paths, err := predict.Paths(ctx, m, v.codec, s, win.From, v.r.ContextLen, gpt.Generation{
+			Paths: validationPaths, Steps: v.r.Horizon,
+			Sampler: gpt.Sampler{Temperature: 1},
+			Seed:    rng.Hash(v.r.Seed, rng.Rollout, uint64(i)),
+		})
+		if err != nil {
+			return nil, err
+		}
+		state := s.States[win.From]
+		for k, h := range steps {
+			unit := math.Sqrt(state.Variance * float64(h))
+			for p := range paths {
+				path = predict.CumulativeReturns(path, state.PrevClose, paths[p].Candles[:h])
+				x[p] = path[h-1] / unit
+			}
+			y := math.Log(s.Candles[win.From+h-1].Close/state.PrevClose) / unit
+			sums[k] += score.CRPS(x, y)
+		}
+	}
+	n := float64(len(v.origins))
+	return Measures{
+		"crps":   (sums[0] + sums[1] + sums[2]) / (3 * n),
+		"crps_1": sums[0] / n, "crps_5": sums[1] / n, "crps_h": sums[2] / n,
+	}, nil
+}
+
+// pick returns n different indices below of, or all in order when there are
+// fewer.
+func pick(random *rand.Rand, n, of int) []int {
+	if n >= of {
+		n = of
+	}
+	return random.Perm(of)[:n]
+}
