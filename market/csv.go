@@ -191,7 +191,7 @@ func (t *table) series(path string, faults *faults) (*Series, error) {
 // symbolOf is the file name up to the first underscore or its extension.
 func symbolOf(path string) string {
 	name := filepath.Base(path)
-	for _, ext := range []string{".gz", ".csv"} {
+	for _, ext := range []string{".gz", ".csv", ".txt"} {
 		if strings.EqualFold(filepath.Ext(name), ext) {
 			name = name[:len(name)-len(ext)]
 		}

@@ -92,13 +92,13 @@ func TestRealFiles(t *testing.T) {
 	}
 }
 
-// Oil had a negative price on 2020-04-20, in line 1335 with the three of the
+// Oil had a negative price on 2020-04-20, in line 1334 with the three of the
 // header.
 func TestRealNegativePrice(t *testing.T) {
 	path := filepath.Join(realData(t, "daily-three-line-header"), "CL=F.csv")
 	_, _, err := ReadCSV(path)
-	if err == nil || !strings.HasPrefix(err.Error(), "market: "+path+":1335: ") {
-		t.Errorf("ReadCSV = %v, want %s:1335: …", err, path)
+	if err == nil || !strings.HasPrefix(err.Error(), "market: "+path+":1334: ") {
+		t.Errorf("ReadCSV = %v, want %s:1334: …", err, path)
 	}
 }
 

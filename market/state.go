@@ -62,6 +62,7 @@ func (s State) CDF(r float64) float64 {
 
 // Sample draws the candle that follows prevClose. It is the code that generates
 // the market, so that the law is the same by construction. Time is left zero.
+// It panics if s.Regime is none of the three.
 func (s State) Sample(rng *rand.Rand, prevClose float64) Candle {
 	mix := sampleMix(rng)
 	return s.candle(prevClose, mix, rng.NormFloat64(), rng)

@@ -12,7 +12,8 @@ type VQConfig struct {
 	CodeDim    int     `json:"code_dim"`    // width of a code
 	Hidden     int     `json:"hidden"`      // width of the two hidden layers of encoder and decoder
 	Compress   float64 `json:"compress"`    // gain g of the compression asinh(g·x/std); small: nearly linear
-	Epochs     int     `json:"epochs"`      // passes over the vectors, the first without the codebook
+	Epochs     int     `json:"epochs"`      // least passes over the vectors, the first sixth without the codebook
+	MinSteps   int     `json:"min_steps"`   // least steps: few vectors are passed over more often
 	Batch      int     `json:"batch"`       // vectors per step
 	MaxVectors int     `json:"max_vectors"` // fitted on a random choice of this many where there are more
 	LR         float64 `json:"lr"`          // peak learning rate of AdamW
@@ -27,7 +28,7 @@ type VQConfig struct {
 func DefaultVQ() VQConfig {
 	return VQConfig{
 		Codes: 512, CodeDim: 6, Hidden: 48, Compress: 0.5,
-		Epochs: 6, Batch: 256, MaxVectors: 50_000, LR: 5e-3,
+		Epochs: 6, MinSteps: 600, Batch: 256, MaxVectors: 50_000, LR: 5e-3,
 		Decay: 0.99, Commitment: 0.25, Revive: 0.05, Refine: 300,
 		Seed: 1,
 	}
@@ -45,6 +46,7 @@ func (c VQConfig) Validate() error {
 	within("code_dim", c.CodeDim, 1, 64)
 	within("hidden", c.Hidden, 1, 1024)
 	within("epochs", c.Epochs, 1, 10_000)
+	within("min_steps", c.MinSteps, 0, 1_000_000)
 	within("batch", c.Batch, 1, 1<<16)
 	within("max_vectors", c.MaxVectors, 1, math.MaxInt32)
 	within("refine", c.Refine, 0, 100_000)

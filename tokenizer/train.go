@@ -14,7 +14,7 @@ import (
 type VQProgress struct {
 	Epoch, Epochs int
 	Recon         float64 // mean squared error of the standardised features in this epoch
-	Commit        float64 // mean of ‖z − code‖² / CodeDim; 0 in the first epoch
+	Commit        float64 // mean of ‖z − code‖² / CodeDim; 0 until the codebook takes part
 	Revived       int     // codes that were moved in this epoch
 }
 
@@ -35,9 +35,9 @@ const (
 )
 
 // TrainVQVAE fits a tokenizer on the vectors, which are those of training dates.
-// The first epoch trains the autoencoder without its codebook; k-means on the
-// encoder's outputs then starts the codebook, and the rest is trained through
-// it by the straight-through gradient. At the end encoder and codebook stand
+// The first sixth of the epochs trains the autoencoder without its codebook;
+// k-means on the encoder's outputs then starts the codebook, and the rest is
+// trained through it by the straight-through gradient. At the end encoder and codebook stand
 // still, and the decoder learns the mean vector of every token. The result is
 // a function of vectors and config alone, for any number of workers.
 //
@@ -53,17 +53,20 @@ func TrainVQVAE(ctx context.Context, vectors []feature.Vector, config VQConfig, 
 	vectors = sample(vectors, config.MaxVectors, config.Seed)
 
 	t := newTrainer(vectors, config)
-	for epoch := range config.Epochs {
+	for epoch := range t.epochs {
+		if epoch == t.warm {
+			t.startCodebook()
+		}
 		report, err := t.epoch(ctx, epoch)
 		if err != nil {
 			return nil, err
 		}
-		if epoch == 0 {
-			t.startCodebook()
-		}
 		if progress != nil {
 			progress(report)
 		}
+	}
+	if t.warm == t.epochs {
+		t.startCodebook()
 	}
 	if err := t.finish(ctx, vectors); err != nil {
 		return nil, err
@@ -95,8 +98,9 @@ type trainer struct {
 
 	optimizer *optim.AdamW
 	groups    []optim.Group
-	step      int
-	steps     int
+
+	epochs, warm int // passes in all, and those without the codebook
+	step, steps  int
 
 	encode, decode trace
 	tokens         []int32
@@ -115,7 +119,10 @@ func newTrainer(vectors []feature.Vector, config VQConfig) *trainer {
 	v.standardise(t.x, vectors)
 	t.groups = append(v.encoder.groups(), v.decoder.groups()...)
 	t.optimizer = optim.NewAdamW(optim.AdamWConfig{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8}, t.groups)
-	t.steps = config.Epochs * (N / B)
+	perEpoch := N / B
+	t.epochs = max(config.Epochs, (config.MinSteps+perEpoch-1)/perEpoch)
+	t.warm = max(1, t.epochs/6)
+	t.steps = t.epochs * perEpoch
 	t.tokens = make([]int32, B)
 	t.batch, t.dy = make([]float32, B*feature.Size), make([]float32, B*feature.Size)
 	t.q, t.dz = make([]float32, B*config.CodeDim), make([]float32, B*config.CodeDim)
@@ -125,7 +132,7 @@ func newTrainer(vectors []feature.Vector, config VQConfig) *trainer {
 // epoch passes over the vectors once, in random order; what is left over when
 // they do not fill a last batch comes in another epoch.
 func (t *trainer) epoch(ctx context.Context, epoch int) (VQProgress, error) {
-	report := VQProgress{Epoch: epoch + 1, Epochs: t.config.Epochs}
+	report := VQProgress{Epoch: epoch + 1, Epochs: t.epochs}
 	B := len(t.tokens)
 	order := rng.New(t.config.Seed, rng.Codebook, drawOrder, uint64(epoch)).Perm(t.N)
 	n := t.N / B
@@ -137,7 +144,7 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (VQProgress, error) {
 			copy(t.batch[r*feature.Size:(r+1)*feature.Size], t.x[row*feature.Size:])
 		}
 
-		quantise := epoch > 0
+		quantise := epoch >= t.warm
 		z, recon, commit := t.gradients(t.batch, B, quantise)
 		if math.IsNaN(recon+commit) || math.IsInf(recon+commit, 0) {
 			return report, fmt.Errorf("tokenizer: fit: epoch %d: loss is %v: try a lower lr than %v", epoch+1, recon+commit, t.config.LR)

@@ -37,7 +37,7 @@ func heavy(n int, seed uint64) []feature.Vector {
 // small is a configuration that is fitted in a fraction of a second.
 func small() VQConfig {
 	c := DefaultVQ()
-	c.Codes, c.CodeDim, c.Hidden, c.Epochs, c.Batch, c.Refine = 64, 4, 16, 4, 64, 100
+	c.Codes, c.CodeDim, c.Hidden, c.Epochs, c.MinSteps, c.Batch, c.Refine = 64, 4, 16, 4, 0, 64, 100
 	return c
 }
 
@@ -147,6 +147,7 @@ func TestEncodeTakesAnyNumber(t *testing.T) {
 
 func TestTinySamplesAreFitted(t *testing.T) {
 	c := small()
+	c.Epochs, c.MinSteps = 1, 20
 	for _, vectors := range [][]feature.Vector{heavy(2, 1), heavy(10, 1), make([]feature.Vector, 100)} {
 		v := fit(t, vectors, c)
 		if k := v.Encode(vectors[0]); k < 0 || k >= c.Codes {

@@ -153,10 +153,12 @@ func (t *trainer) result() *checkpoint.Bundle {
 	return &out
 }
 
+// count is the number of targets of a part: the first token of a stream has
+// none before it to be predicted from.
 func count(streams []*dataset.Stream, part dataset.Part) (n int) {
 	for _, s := range streams {
 		lo, hi := s.Bounds(part)
-		n += hi - lo
+		n += max(0, hi-max(lo, 1))
 	}
 	return n
 }
