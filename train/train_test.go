@@ -1,0 +1,368 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/predict"
+	"github.com/micro-quant/mqc/tokenizer"
+)
+
+// small is a world that trains in milliseconds: its tokenizer, its model and
+// its streams.
+func small(t *testing.T) (*checkpoint.Bundle, []*dataset.Stream) {
+	t.Helper()
+	config := market.DefaultSynthetic()
+	config.Assets, config.Candles = 3, 400
+	m, err := market.NewSynthetic(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vq := tokenizer.DefaultVQ()
+	vq.Codes, vq.Hidden, vq.MinSteps, vq.Refine = 16, 8, 60, 10
+	b, err := Prepare(context.Background(), m.Series, Preparation{Scaler: feature.EWMA, VQ: vq})
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams, err := Encode(b, m.Series)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Model, err = gpt.New(gpt.Config{Vocab: 16, SeqLen: 24, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, streams
+}
+
+// recipes are short runs of all four stages.
+func recipes() []Recipe {
+	var out []Recipe
+	for _, stage := range []string{Pretrain, Midtrain, SFT, RL} {
+		r := Defaults(stage)
+		r.Seed, r.Batch, r.Evals, r.LR, r.Dropout, r.Patience = 7, 4, 3, 1e-3, 0.1, 0
+		switch stage {
+		case SFT:
+			r.ContextLen, r.Horizon, r.Epochs = 12, 6, 1
+		case RL:
+			r.ContextLen, r.Horizon, r.Steps, r.Batch, r.Group, r.Reward = 12, 6, 6, 2, 3, RewardCRPS
+		default:
+			r.SeqLen, r.Epochs = 24, 1
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func TestAllStagesLeaveACheckpointThatSaysWhatHappened(t *testing.T) {
+	b, streams := small(t)
+	dir := t.TempDir()
+	for i, r := range recipes() {
+		out := filepath.Join(dir, r.Stage+".pt")
+		var events int
+		if _, err := Run(context.Background(), Job{Recipe: r, Start: b, Streams: streams, Out: out, Observe: func(Event) { events++ }}); err != nil {
+			t.Fatalf("%s: %v", r.Stage, err)
+		}
+		next, err := checkpoint.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(next.Lineage) != i+1 {
+			t.Fatalf("%s: lineage of %d steps, want %d", r.Stage, len(next.Lineage), i+1)
+		}
+		step := next.Lineage[i]
+		if step.Stage != r.Stage || step.Parent != b.Hash || step.Steps == 0 || events <= step.Steps {
+			t.Errorf("%s: lineage %+v with %d events, parent want %q", r.Stage, step, events, b.Hash)
+		}
+		if step.After > step.Before {
+			t.Errorf("%s: kept %v, worse than the start's %v", r.Stage, step.After, step.Before)
+		}
+		fit := next.Fit[len(next.Fit)-1]
+		if border := b.Split.ValFrom; fit.Part != checkpoint.Weights || !fit.Last.Before(border) {
+			t.Errorf("%s: fit %+v reaches validation at %v", r.Stage, fit, border)
+		}
+		if _, err := os.Stat(ResumePath(out)); err == nil {
+			t.Errorf("%s: the resume file is still there", r.Stage)
+		}
+		b = next
+	}
+}
+
+// A run that is stopped anywhere goes on to the bits of an unbroken one.
+func TestResumeGivesTheBitsOfAnUnbrokenRun(t *testing.T) {
+	start, streams := small(t)
+	for _, r := range recipes() {
+		t.Run(r.Stage, func(t *testing.T) {
+			dir := t.TempDir()
+			job := Job{Recipe: r, Start: start, Streams: streams, Out: filepath.Join(dir, "whole"), Source: json.RawMessage(`{}`)}
+			if _, err := Run(context.Background(), job); err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(job.Out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for stop := 1; stop <= 7; stop += 2 {
+				job.Out = filepath.Join(dir, "broken")
+				ctx, cancel := context.WithCancel(context.Background())
+				events := 0
+				job.Observe = func(Event) {
+					if events++; events == stop {
+						cancel()
+					}
+				}
+				if _, err := Run(ctx, job); !errors.Is(err, context.Canceled) {
+					t.Fatalf("stopped at event %d: %v", stop, err)
+				}
+				job.Observe = nil
+				p, err := OpenPending(job.Out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := Continue(context.Background(), p, job); err != nil {
+					t.Fatal(err)
+				}
+				got, err := os.ReadFile(job.Out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, want) {
+					t.Errorf("stopped at event %d: the checkpoint differs from the unbroken run's", stop)
+				}
+			}
+		})
+	}
+}
+
+func TestSameBitsForAnyWorkers(t *testing.T) {
+	start, streams := small(t)
+	for _, r := range recipes() {
+		var want []byte
+		for workers := 1; workers <= 3; workers++ {
+			previous := parallel.SetWorkers(workers)
+			out := filepath.Join(t.TempDir(), "x")
+			_, err := Run(context.Background(), Job{Recipe: r, Start: start, Streams: streams, Out: out})
+			parallel.SetWorkers(previous)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got
+			} else if !bytes.Equal(got, want) {
+				t.Errorf("%s: %d workers give other bits than one", r.Stage, workers)
+			}
+		}
+	}
+}
+
+func TestContinueRefusesOtherData(t *testing.T) {
+	start, streams := small(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	job := Job{Recipe: recipes()[0], Start: start, Streams: streams, Out: filepath.Join(t.TempDir(), "x"), Observe: func(Event) { cancel() }}
+	if _, err := Run(ctx, job); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	p, err := OpenPending(job.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := *streams[0]
+	changed.Tokens = append([]int32(nil), changed.Tokens...)
+	changed.Tokens[5] ^= 1
+	job.Streams = append([]*dataset.Stream{&changed}, streams[1:]...)
+	if _, err := Continue(context.Background(), p, job); err == nil || !strings.Contains(err.Error(), "not what the run began with") {
+		t.Errorf("Continue with changed data: %v", err)
+	}
+}
+
+// The context of a fine-tuning window is only looked at: no target of it may
+// reach the loss, not even a little.
+func TestSFTGradientOfTheContextIsExactlyZero(t *testing.T) {
+	b, streams := small(t)
+	r := recipes()[2]
+	codec, err := b.Codec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newSFT(r, codec, streams, b.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := s.Next(context.Background(), b.Model, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w gpt.Workspace
+	logits := b.Model.Forward(&w, predict.Input(batch, 0))
+	dlogits := make([]float32, len(logits))
+	s.Loss(Measures{}, dlogits, logits, batch, 0)
+	V, horizon := b.Model.Vocab, 0
+	for row := range batch.B * batch.T {
+		norm := 0.0
+		for _, d := range dlogits[row*V : (row+1)*V] {
+			norm += math.Abs(float64(d))
+		}
+		switch weight := batch.Weights[row]; {
+		case weight == 0 && norm != 0:
+			t.Fatalf("row %d of the context has a gradient of %v", row, norm)
+		case weight == 1 && norm == 0:
+			t.Fatalf("row %d of the horizon has no gradient", row)
+		case weight == 1:
+			horizon++
+		}
+	}
+	if want := batch.B * r.Horizon; horizon != want {
+		t.Errorf("%d targets on the horizon, want %d", horizon, want)
+	}
+}
+
+// No stage may draw a target from validation or test, whatever it draws.
+func TestNoStageTrainsOnHeldOutTargets(t *testing.T) {
+	b, streams := small(t)
+	codec, err := b.Codec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// With every held-out token replaced, the batches of all stages but the
+	// model's own draws must be the same.
+	changed := make([]*dataset.Stream, len(streams))
+	for i, s := range streams {
+		c := *s
+		c.Tokens = append([]int32(nil), s.Tokens...)
+		for j := s.ValFrom; j < len(c.Tokens); j++ {
+			c.Tokens[j] = (c.Tokens[j] + 5) % 16
+		}
+		changed[i] = &c
+	}
+	for _, r := range recipes() {
+		r.Dropout = 0
+		one, err := newStage(r, codec, streams, b.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		two, err := newStage(r, codec, changed, b.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step := range one.Steps() {
+			x, err := one.Next(context.Background(), b.Model, step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			y, err := two.Next(context.Background(), b.Model, step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range x.Targets {
+				if x.Targets[i] != y.Targets[i] && x.Weights[i] != 0 || x.Inputs[i] != y.Inputs[i] {
+					t.Fatalf("%s: step %d: position %d depends on held-out tokens", r.Stage, step, i)
+				}
+			}
+		}
+	}
+}
+
+// With advantage zero the KL and entropy terms remain: their gradient against
+// finite differences, and the policy term with a tempered, truncated sampler.
+func TestRLGradientAgainstFiniteDifferences(t *testing.T) {
+	s := &rl{r: Recipe{KLCoef: 0.7, EntropyCoef: 0.3, Sampler: gpt.Sampler{Temperature: 1.3, TopK: 5}}}
+	logits := []float32{0.3, -1, 2, 0.1, -0.4, 1.2, 0.7, -2}
+	ref := []float32{0.1, 0.2, 1, -0.3, 0.9, 0, -1, 0.4}
+	V := len(logits)
+	const token, advantage, norm = 5, -1.7, 3.0
+	loss := func(l []float32) float64 {
+		p, kl, h := s.row(make([]float32, V), l, ref, token, advantage, norm, newRowScratch(V))
+		return (p + s.r.KLCoef*kl - s.r.EntropyCoef*h) / norm
+	}
+	got := make([]float32, V)
+	s.row(got, logits, ref, token, advantage, norm, newRowScratch(V))
+	for k := range logits {
+		const eps = 1e-2
+		up, down := append([]float32(nil), logits...), append([]float32(nil), logits...)
+		up[k] += eps
+		down[k] -= eps
+		want := (loss(up) - loss(down)) / float64(up[k]-down[k])
+		// eps² times a third derivative of order one.
+		if math.Abs(float64(got[k])-want) > 2e-4 {
+			t.Errorf("dlogits[%d] = %v, finite difference %v", k, got[k], want)
+		}
+	}
+}
+
+func TestRolloutFeedsOwnSamplesOnTheHorizonOnly(t *testing.T) {
+	b, streams := small(t)
+	codec, err := b.Codec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := recipes()[2]
+	plain, err := newSFT(r, codec, streams, b.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RolloutProb = 1
+	mixed, err := newSFT(r, codec, streams, b.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, _ := plain.Next(context.Background(), b.Model, 0)
+	y, _ := mixed.Next(context.Background(), b.Model, 0)
+	replaced := 0
+	for i := range x.Inputs {
+		if x.Targets[i] != y.Targets[i] || x.Weights[i] != y.Weights[i] {
+			t.Fatalf("position %d: target or weight changed", i)
+		}
+		if x.Inputs[i] == y.Inputs[i] {
+			continue
+		}
+		replaced++
+		if i%x.T == 0 || x.Weights[i-1] == 0 {
+			t.Fatalf("position %d is not on the horizon, but its input changed", i)
+		}
+	}
+	// An untrained model draws the true token once in 16.
+	if horizon := x.B * (r.Horizon - 1); replaced < horizon*3/4 {
+		t.Errorf("%d of %d horizon inputs replaced", replaced, horizon)
+	}
+}
+
+func TestDivergenceIsAnErrorAndWritesNoCheckpoint(t *testing.T) {
+	b, streams := small(t)
+	b.Model.Params[10] = float32(math.NaN())
+	out := filepath.Join(t.TempDir(), "x")
+	_, err := Run(context.Background(), Job{Recipe: recipes()[0], Start: b, Streams: streams, Out: out})
+	if !errors.Is(err, ErrDiverged) && !errors.Is(err, gpt.ErrNotFinite) {
+		t.Errorf("training with a NaN weight: %v", err)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a checkpoint was written")
+	}
+}
+
+func TestRecipeValidateReportsEveryFault(t *testing.T) {
+	r := Defaults(RL)
+	r.Batch, r.LR, r.Horizon, r.Group, r.Reward = 0, -1, 0, 1, "luck"
+	err := r.Validate()
+	for _, word := range []string{"batch", "lr", "horizon", "group", "reward"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("Validate() = %v, want a word on %s", err, word)
+		}
+	}
+}
