@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -123,10 +124,12 @@ func read(path string) (*file, header, error) {
 // parse checks raw as far as the header; the tensors are read on demand.
 func parse(raw []byte) (*file, header, error) {
 	var h header
-	if len(raw) >= 4 && string(raw[:2]) == "PK" || len(raw) > 1 && raw[0] == 0x80 {
-		return nil, h, fmt.Errorf("%w: it looks like a PyTorch file", ErrForeign)
-	}
 	if len(raw) < 8 || binary.LittleEndian.Uint64(raw) > uint64(len(raw)-8) {
+		// Only now: a header of our own may be 128 bytes modulo 256 long, and
+		// then it begins as a pickle does.
+		if bytes.HasPrefix(raw, []byte("PK\x03\x04")) || bytes.HasPrefix(raw, []byte{0x80, 2}) {
+			return nil, h, fmt.Errorf("%w: it looks like a PyTorch file", ErrForeign)
+		}
 		return nil, h, fmt.Errorf("%w, or cut short: %d bytes", ErrForeign, len(raw))
 	}
 	st, meta, err := deserialize(raw)

@@ -7,8 +7,9 @@ import (
 	"github.com/micro-quant/mqc/dataset"
 )
 
-// ErrFitted says that something would be scored on what it was fitted on.
-var ErrFitted = errors.New("it was fitted there, so a score would not be a forecast")
+// ErrFitted says that something would be scored on what it was, or may have
+// been, fitted on.
+var ErrFitted = errors.New("a score would not be that of a forecast")
 
 // CheckHeldOut looks at the targets [from,to) of a stream. It refuses them
 // with [ErrFitted] if any part of b was fitted on one of them, and reports
@@ -25,7 +26,7 @@ func (b *Bundle) CheckHeldOut(s *dataset.Stream, from, to int, hash string) (sel
 		}
 	}
 	if s.Times == nil && !b.knows(hash) {
-		return false, fmt.Errorf("checkpoint: a bare token file that is not the one trained on has no dates, so nothing shows that it was held out: %w", ErrFitted)
+		return false, fmt.Errorf("checkpoint: a bare token file that is not the one trained on has no dates, and nothing shows that it was held out: %w", ErrFitted)
 	}
 	for _, r := range b.Selected {
 		if r.first(s, from, to, hash) >= 0 {

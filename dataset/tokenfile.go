@@ -21,13 +21,15 @@ import (
 
 // Meta describes a token file in the JSON file beside it.
 type Meta struct {
-	Version    int         `json:"version"`
-	Vocabulary int         `json:"vocabulary"`          // tokens are 0 … Vocabulary−1
-	Tokens     int         `json:"tokens"`              // in the text file
-	SHA256     string      `json:"sha256"`              // of the text file
-	Tokenizer  string      `json:"tokenizer,omitempty"` // the file with the tokenizer and the scaler that made them
-	Split      Split       `json:"split"`
-	Assets     []AssetMeta `json:"assets"`
+	Version    int    `json:"version"`
+	Vocabulary int    `json:"vocabulary"`          // tokens are 0 … Vocabulary−1
+	Tokens     int    `json:"tokens"`              // in the text file
+	SHA256     string `json:"sha256"`              // of the text file
+	Tokenizer  string `json:"tokenizer,omitempty"` // the file with the tokenizer and the scaler that made them
+	// Fingerprint is that of the tokenizer; see tokenizer.Fingerprint.
+	Fingerprint string      `json:"fingerprint,omitempty"`
+	Split       Split       `json:"split"`
+	Assets      []AssetMeta `json:"assets"`
 }
 
 // AssetMeta places one stream in a token file. Times are seconds since 1970 UTC,
@@ -54,8 +56,8 @@ const maxToken = 1<<24 - 1
 func MetaPath(path string) string { return strings.TrimSuffix(path, ".txt") + ".json" }
 
 // WriteTokens writes the tokens of all streams to path, one asset after the
-// other, and what they are to [MetaPath] beside it. Of meta it takes Vocabulary
-// and Tokenizer; it fills in the rest. It fails where a token is outside of the
+// other, and what they are to [MetaPath] beside it. Of meta it takes
+// Vocabulary, Tokenizer and Fingerprint; it fills in the rest. It fails where a token is outside of the
 // vocabulary or a time not a whole second.
 func WriteTokens(path string, streams []*Stream, split Split, meta Meta) error {
 	meta.Version, meta.Split, meta.Tokens = metaVersion, split, 0

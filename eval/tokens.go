@@ -11,6 +11,7 @@ import (
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/predict"
 )
 
@@ -93,7 +94,7 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 		T := m.Bundle.Model.SeqLen
 		if seqLen > 0 {
 			if seqLen > T {
-				return nil, fmt.Errorf("eval: seq_len %d is longer than the context of %s, %d", seqLen, m.Name, T)
+				return nil, fmt.Errorf("eval: %s: seq_len %d: %w of %d", m.Name, seqLen, gpt.ErrContext, T)
 			}
 			T = seqLen
 		}

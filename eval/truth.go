@@ -23,8 +23,8 @@ const truthStep = 0.1
 // candles at each point of a grid. The law of a candle in units of its σ
 // depends on the regime alone, so a token depends on the regime and on the
 // ratio of σ to the scale. The expected score is above the exact one by about
-// V/(2·samples) nats.
-func NewTruth(m *market.Synthetic, codec dataset.Codec, streams []*dataset.Stream, samples int) (Truth, error) {
+// V/(2·samples) nats. Only the targets of part can be asked for.
+func NewTruth(m *market.Synthetic, codec dataset.Codec, streams []*dataset.Stream, part dataset.Part, samples int) (Truth, error) {
 	if len(streams) != len(m.Series) {
 		return nil, fmt.Errorf("eval: truth: %d streams for a market of %d assets", len(streams), len(m.Series))
 	}
@@ -40,7 +40,8 @@ func NewTruth(m *market.Synthetic, codec dataset.Codec, streams []*dataset.Strea
 		if stream.Asset != m.Series[s].Symbol || len(stream.Tokens) != len(m.Series[s].Candles)-1 {
 			return nil, fmt.Errorf("eval: truth: stream %d is %s with %d tokens, the market has %s with %d candles", s, stream.Asset, len(stream.Tokens), m.Series[s].Symbol, len(m.Series[s].Candles))
 		}
-		for i := range stream.Tokens {
+		lo, hi := stream.Bounds(part)
+		for i := lo; i < hi; i++ {
 			x, regime := ratio(s, i)
 			at := int(math.Floor(x / truthStep))
 			for k := at; k <= at+1; k++ {

@@ -75,7 +75,7 @@ func (m *Model) NewDecoder(prefixes []*Prefix, capacity int) (*Decoder, error) {
 		}
 	}
 	if n := prefixes[0].n + capacity; n > m.SeqLen {
-		return nil, fmt.Errorf("gpt: %d tokens of prompt and %d more are longer than the model's context of %d", prefixes[0].n, capacity, m.SeqLen)
+		return nil, fmt.Errorf("gpt: %d tokens of prompt and %d more: %w of %d", prefixes[0].n, capacity, ErrContext, m.SeqLen)
 	}
 	P, C, q, kv := len(prefixes), m.Embd, m.Heads*m.HeadDim(), m.KVHeads*m.HeadDim()
 	d := &Decoder{

@@ -9,6 +9,7 @@ package gpt
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 )
 
@@ -87,8 +88,8 @@ func (c Config) Validate() error {
 		"kv_heads %d: want a divisor of the %d heads", c.KVHeads, c.Heads)
 	fault(c.Embd < 1 || c.Heads > 0 && (c.Embd%c.Heads != 0 || c.Embd/c.Heads%2 != 0),
 		"embd %d: want an even number of channels for each of the %d heads", c.Embd, c.Heads)
-	fault(!(c.RopeBase > 1), "rope_base %v: want more than 1", c.RopeBase)
-	fault(!(c.Softcap >= 0), "softcap %v: want 0 (off) or more", c.Softcap)
+	fault(!(c.RopeBase > 1) || math.IsInf(c.RopeBase, 0), "rope_base %v: want more than 1", c.RopeBase)
+	fault(!(c.Softcap >= 0) || math.IsInf(c.Softcap, 0), "softcap %v: want 0 (off) or more", c.Softcap)
 	fault(!(c.Dropout >= 0 && c.Dropout < 1), "dropout %v: want 0 ≤ p < 1", c.Dropout)
 	fault(c.Features < 0, "features %d: want 0 or more", c.Features)
 	for i, n := range c.Cond {

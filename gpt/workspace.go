@@ -1,6 +1,15 @@
 package gpt
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// Faults of an input that a user can cause.
+var (
+	ErrContext    = errors.New("longer than the model's context")
+	ErrVocabulary = errors.New("outside the vocabulary")
+)
 
 // Input is one batch of windows, row major: (B,T) tokens, (B,T,len(Cond))
 // conditioning integers, (B,T,F) floats.
@@ -21,7 +30,7 @@ func (m *Model) Check(in Input) error {
 	case in.B < 1 || in.T < 1:
 		return fmt.Errorf("gpt: input of %d×%d tokens: want at least one", in.B, in.T)
 	case in.T > m.SeqLen:
-		return fmt.Errorf("gpt: %d tokens are longer than the model's context of %d", in.T, m.SeqLen)
+		return fmt.Errorf("gpt: %d tokens: %w of %d", in.T, ErrContext, m.SeqLen)
 	case len(in.Tokens) != n:
 		return fmt.Errorf("gpt: %d tokens for a batch of %d×%d", len(in.Tokens), in.B, in.T)
 	case len(in.Cond) != n*len(m.Cond):
@@ -31,7 +40,7 @@ func (m *Model) Check(in Input) error {
 	}
 	for i, t := range in.Tokens {
 		if t < 0 || int(t) >= m.Vocab {
-			return fmt.Errorf("gpt: token %d at position %d is outside the vocabulary 0…%d", t, i, m.Vocab-1)
+			return fmt.Errorf("gpt: token %d at position %d: %w 0…%d", t, i, ErrVocabulary, m.Vocab-1)
 		}
 	}
 	for i, v := range in.Cond {

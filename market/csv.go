@@ -130,8 +130,10 @@ func readCandle(fields []string, at layout, clock *clock) (c Candle, field strin
 		column int
 		value  *float64
 	}{
-		{"open", at.open, &c.Open}, {"high", at.high, &c.High},
-		{"low", at.low, &c.Low}, {"close", at.close, &c.Close},
+		{"open", at.open, &c.Open},
+		{"high", at.high, &c.High},
+		{"low", at.low, &c.Low},
+		{"close", at.close, &c.Close},
 	} {
 		text := strings.TrimSpace(fields[p.column])
 		if text == "" {

@@ -97,8 +97,10 @@ func TestReadCSVRefuses(t *testing.T) {
 		"distant year":         {head + "9024-01-03,10,12,9,11,500\n", "f.csv:3: time: year 9024 is outside of"},
 		"two in ticker column": {"Date,Open,High,Low,Close,Symbol\n2024-01-02,1,1,1,1,A\n2024-01-03,1,1,1,1,B\n", `f.csv:3: ticker: "B" after "A"`},
 		"counts":               {head + "2024-01-03,-1,12,9,11,5\nx\ny\n2024-01-04,a,12,9,11,5\n", "f.csv:4: row: 1 columns, the header has 6 (and 2 more rows at fault)"},
-		"ticks": {"Date,Open,High,Low,Close\n2024-01-02 00:00:00.1,1,1,1,1\n2024-01-02 00:00:00.2,1,1,1,1\n2024-01-02 00:00:00.3,1,1,1,1\n",
-			"f.csv: time: the median step is shorter than a second"},
+		"ticks": {
+			"Date,Open,High,Low,Close\n2024-01-02 00:00:00.1,1,1,1,1\n2024-01-02 00:00:00.2,1,1,1,1\n2024-01-02 00:00:00.3,1,1,1,1\n",
+			"f.csv: time: the median step is shorter than a second",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := read(strings.NewReader(c.text), "f.csv")

@@ -41,7 +41,7 @@ func TestCRPSOfANormal(t *testing.T) {
 		x[i] = r.NormFloat64()
 	}
 	for _, y := range []float64{-2, 0, 0.7} {
-		want := y*(math.Erf(y/math.Sqrt2)) + 2*math.Exp(-y*y/2)/math.Sqrt(2*math.Pi) - 1/math.Sqrt(math.Pi)
+		want := y*math.Erf(y/math.Sqrt2) + 2*math.Exp(-y*y/2)/math.Sqrt(2*math.Pi) - 1/math.Sqrt(math.Pi)
 		// The standard error is below 1/√200000 = .0022 times the spread of
 		// |x − y|, which is below 1; 4 of them.
 		if got := CRPS(x, y); math.Abs(got-want) > 0.009 {

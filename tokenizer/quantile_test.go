@@ -94,8 +94,12 @@ func TestMeasureOnFiguresDoneByHand(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"dead", s.Dead, want.Dead}, {"perplexity", s.Perplexity, want.Perplexity}, {"top10", s.Top10, want.Top10},
-		{"stable", s.Stable, want.Stable}, {"mse", s.MSE[feature.LogReturn], want.MSE[feature.LogReturn]}, {"mean", s.MeanMSE, want.MeanMSE},
+		{"dead", s.Dead, want.Dead},
+		{"perplexity", s.Perplexity, want.Perplexity},
+		{"top10", s.Top10, want.Top10},
+		{"stable", s.Stable, want.Stable},
+		{"mse", s.MSE[feature.LogReturn], want.MSE[feature.LogReturn]},
+		{"mean", s.MeanMSE, want.MeanMSE},
 	} {
 		if math.Abs(p.got-p.want) > 1e-12 {
 			t.Errorf("%s = %v, want %v", p.name, p.got, p.want)

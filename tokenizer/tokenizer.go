@@ -4,6 +4,9 @@ package tokenizer
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -65,6 +68,20 @@ func EncodeAll(tok Tokenizer, vectors []feature.Vector) []int32 {
 		tokens[i] = int32(tok.Encode(v))
 	}
 	return tokens
+}
+
+// Fingerprint identifies a tokenizer: the SHA-256, in hexadecimal, over its
+// kind and all its numbers. Tokens of one tokenizer mean nothing to another.
+func Fingerprint(tok Tokenizer) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %d\n", tok.Kind(), tok.Codes())
+	for _, t := range tok.Tensors() {
+		fmt.Fprintf(h, "%s %v\n", t.Name, t.Shape)
+		for _, x := range t.Data {
+			binary.Write(h, binary.LittleEndian, math.Float32bits(x))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Load makes the tokenizer that a file describes. The file may be foreign or

@@ -57,8 +57,8 @@ func tileHorizons(streams []*dataset.Stream, r Recipe, key uint64) []dataset.Win
 // checkWindow refuses a context and horizon that the model cannot hold.
 func checkWindow(r Recipe, m *gpt.Model) error {
 	if n := r.window(); n > m.SeqLen {
-		return fmt.Errorf("train: context_len %d and horizon %d need %d tokens, longer than the model's context of %d",
-			r.ContextLen, r.Horizon, n, m.SeqLen)
+		return fmt.Errorf("train: context_len %d and horizon %d need %d tokens: %w of %d",
+			r.ContextLen, r.Horizon, n, gpt.ErrContext, m.SeqLen)
 	}
 	return nil
 }
@@ -125,7 +125,6 @@ type pathValidation struct {
 	codec   dataset.Codec
 	streams []*dataset.Stream
 	origins []dataset.Window
-	tokens  []dataset.Window
 }
 
 func newPathValidation(r Recipe, codec dataset.Codec, streams []*dataset.Stream) (pathValidation, error) {

@@ -56,7 +56,7 @@ type nextToken struct {
 
 func newNextToken(r Recipe, streams []*dataset.Stream, m *gpt.Model) (*nextToken, error) {
 	if r.SeqLen > m.SeqLen {
-		return nil, fmt.Errorf("train: seq_len %d is longer than the model's context of %d", r.SeqLen, m.SeqLen)
+		return nil, fmt.Errorf("train: seq_len %d: %w of %d", r.SeqLen, gpt.ErrContext, m.SeqLen)
 	}
 	s := &nextToken{r: r, streams: streams, val: dataset.EvalWindows(streams, dataset.Val, m.SeqLen)}
 	s.epochs = windowEpochs{r: r, cut: func(key uint64) []dataset.Window {

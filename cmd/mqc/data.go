@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -99,7 +98,7 @@ func (a *app) dataCheck() *cobra.Command {
 				Error string `json:"error,omitempty"`
 			}
 			var results []result
-			var failed []error
+			var failed, together []error
 			t := newTable("file", "symbol", "interval", "rows", "first", "last", "widened", "zero vol.", "largest move")
 			for _, f := range files {
 				_, r, err := market.ReadCSV(f)
@@ -112,6 +111,17 @@ func (a *app) dataCheck() *cobra.Command {
 				t.add(filepath.Base(f), r.Symbol, r.Interval, r.Rows, r.First.Format("2006-01-02"), r.Last.Format("2006-01-02"),
 					r.Widened, r.ZeroVolume, fmt.Sprintf("%.2f on %s", r.MaxMove, r.MaxMoveTime.Format("2006-01-02")))
 			}
+			if len(failed) == 0 {
+				// What is fine alone may not stand together: a symbol
+				// twice, or two intervals in a folder.
+				for _, p := range paths {
+					if info, err := os.Stat(p); err == nil && info.IsDir() {
+						if _, _, err := market.ReadDir(p); err != nil {
+							together = append(together, err)
+						}
+					}
+				}
+			}
 			if a.json {
 				if err := a.printJSON(results); err != nil {
 					return err
@@ -120,7 +130,7 @@ func (a *app) dataCheck() *cobra.Command {
 				a.say("%s", t)
 				a.say("%d read, %d refused", len(files)-len(failed), len(failed))
 			}
-			return errors.Join(failed...)
+			return errors.Join(append(failed, together...)...)
 		},
 	}
 }
@@ -143,7 +153,7 @@ func candleFiles(paths []string) ([]string, error) {
 		}
 		found := false
 		for _, e := range entries {
-			if name := strings.ToLower(e.Name()); strings.HasSuffix(name, ".csv") || strings.HasSuffix(name, ".csv.gz") {
+			if name := strings.ToLower(e.Name()); !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".csv") || strings.HasSuffix(name, ".csv.gz")) {
 				files, found = append(files, filepath.Join(p, e.Name())), true
 			}
 		}
@@ -165,12 +175,4 @@ func loadTruth(s source) (*market.Synthetic, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-func mustJSON(v any) json.RawMessage {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // a struct of strings and numbers
-	}
-	return text
 }

@@ -33,6 +33,9 @@ was fitted on are refused.`,
 			if err != nil || p == dataset.Train {
 				return usagef(c, "--split %q: want val or test", part)
 			}
+			if seqLen < 0 {
+				return usagef(c, "--seq-len %d: want 1 or more, or 0 for the models' context", seqLen)
+			}
 			if len(paths) == 0 {
 				paths = []string{newestCheckpoint()}
 			}
@@ -51,7 +54,7 @@ was fitted on are refused.`,
 				}
 				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
 			}
-			table, err := scoreTable(c, src, models, p, seqLen)
+			table, err := scoreTable(c, src, models, p, seqLen, truthSamples)
 			if err != nil {
 				return err
 			}
@@ -74,8 +77,9 @@ func modelName(path string) string {
 }
 
 // scoreTable scores models on a part of a source, with the truth of a synthetic
-// market. The split is that of the first model.
-func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.Part, seqLen int) (*eval.Table, error) {
+// market, which is sampled so many times a state. The split is that of the first
+// model.
+func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.Part, seqLen, samples int) (*eval.Table, error) {
 	first := models[0].Bundle
 	streams, err := src.streams(first, first.Model.Vocab)
 	if err != nil {
@@ -87,8 +91,10 @@ func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.
 		if err != nil {
 			return nil, err
 		}
-		if m != nil {
-			if truth, err = eval.NewTruth(m, codec, streams, truthSamples); err != nil {
+		// Candles beside the synthetic ones have no truth, so the whole
+		// table has none.
+		if m != nil && len(m.Series) == len(streams) {
+			if truth, err = eval.NewTruth(m, codec, streams, part, samples); err != nil {
 				return nil, err
 			}
 		}

@@ -44,6 +44,11 @@ func (a *app) forecast() *cobra.Command {
 					return err
 				}
 			}
+			if out != "" {
+				if err := checkOut(out); err != nil {
+					return err
+				}
+			}
 			o.Seed = a.seed
 			return a.runForecast(c.Context(), path, csvPath, out, o)
 		},

@@ -19,35 +19,63 @@ import (
 // meter shows the progress of a stage, a bar on a terminal and plain lines
 // elsewhere, and writes every event to a JSON Lines log.
 type meter struct {
-	a     *app
-	log   *os.File
-	fault error
-	start time.Time
-	first int // steps done before this process
-	bars  *mpb.Progress
-	bar   *mpb.Bar
-	text  string
+	a       *app
+	path    string // of the log
+	log     *os.File
+	fault   error // of the log; it is said once, and training goes on
+	start   time.Time
+	first   int // steps done before this process
+	resumed bool
+	bars    *mpb.Progress
+	bar     *mpb.Bar
+	text    string
 }
 
-// newMeter opens the log: anew, or behind what a resumed run wrote.
-func (a *app) newMeter(log string, pending *train.Pending) (*meter, error) {
-	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
-		return nil, err
+func (a *app) newMeter(log string, pending *train.Pending) *meter {
+	m := &meter{a: a, path: log, start: time.Now()}
+	if pending != nil {
+		m.first, m.resumed = pending.Step, true
+	}
+	return m
+}
+
+// open opens the log, anew or behind what a resumed run wrote. It waits for the
+// first event: a run that is refused leaves the log of an older one alone.
+func (m *meter) open() (err error) {
+	if err := os.MkdirAll(filepath.Dir(m.path), 0o755); err != nil {
+		return err
 	}
 	mode := os.O_TRUNC
-	m := &meter{a: a, start: time.Now()}
-	if pending != nil {
-		mode, m.first = os.O_APPEND, pending.Step
+	if m.resumed {
+		mode = os.O_APPEND
 	}
-	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|mode, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	m.log = f
-	return m, nil
+	m.log, err = os.OpenFile(m.path, os.O_CREATE|os.O_WRONLY|mode, 0o644)
+	return err
 }
 
-func (m *meter) close() { m.log.Close() }
+// write appends an event to the log.
+func (m *meter) write(e train.Event) error {
+	if m.log == nil {
+		if err := m.open(); err != nil {
+			return err
+		}
+	}
+	line, err := json.Marshal(struct {
+		Time string `json:"time"`
+		train.Event
+	}{time.Now().UTC().Format(time.RFC3339Nano), e})
+	if err != nil {
+		return err
+	}
+	_, err = m.log.Write(append(line, '\n'))
+	return err
+}
+
+func (m *meter) close() {
+	if m.log != nil {
+		m.log.Close()
+	}
+}
 
 // terminal says whether the person sees stderr on a terminal.
 func (a *app) terminal() bool {
@@ -56,16 +84,10 @@ func (a *app) terminal() bool {
 }
 
 func (m *meter) observe(e train.Event) {
-	line, err := json.Marshal(struct {
-		Time string `json:"time"`
-		train.Event
-	}{time.Now().UTC().Format(time.RFC3339Nano), e})
-	if err == nil {
-		_, err = m.log.Write(append(line, '\n'))
-	}
-	if err != nil && m.fault == nil {
-		m.fault = err
-		m.a.talk("log: %v", err)
+	if m.fault == nil {
+		if m.fault = m.write(e); m.fault != nil {
+			m.a.talk("log: %v", m.fault)
+		}
 	}
 	if e.Kind == train.EventEval {
 		m.text = formatMeasures(e.Measures)

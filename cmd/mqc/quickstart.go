@@ -1,7 +1,9 @@
 package main
 
 import (
-	"os"
+	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -30,7 +32,7 @@ dates beside the baselines, and draw a forecast.`,
 		Example: "  mqc quickstart\n  mqc quickstart --data my_csvs --out runs/mine",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.runQuickstart(c, data, out, scale)
+			return a.runQuickstart(c, quickDefaults(data, out, scale, a.seed))
 		},
 	}
 	c.Flags().StringVar(&data, "data", data, "folder of CSV files (default: a synthetic market)")
@@ -39,10 +41,38 @@ dates beside the baselines, and draw a forecast.`,
 	return c
 }
 
-// quickStages are the four stages at a size that takes a minute. Where the
-// specification's learning rates are made for a model of 19M parameters and
-// many steps, a small model and few steps want larger ones.
-func quickStages(m gpt.Config, seed uint64) []train.Recipe {
+// quickConfig is everything that decides a quickstart.
+type quickConfig struct {
+	data, out, scale string
+	market           market.SyntheticConfig // where data is empty
+	codes            tokenizer.VQConfig
+	shape            gpt.Config
+	stages           [4]train.Recipe
+	truthSamples     int // see scoreTable
+	paths            int // of the forecast
+}
+
+// quickDefaults is a size that takes a minute.
+func quickDefaults(data, out, scale string, seed uint64) quickConfig {
+	shape, err := gpt.Preset("quick")
+	if err != nil {
+		panic(err) // a name of ours
+	}
+	q := quickConfig{
+		data: data, out: out, scale: scale,
+		market: market.DefaultSynthetic(), codes: tokenizer.DefaultVQ(), shape: shape,
+		stages: quickStages(shape, seed), truthSamples: truthSamples, paths: 256,
+	}
+	q.market.Assets, q.market.Candles, q.market.Seed = 10, 3000, seed
+	q.codes.Codes, q.codes.Seed = shape.Vocab, seed
+	q.shape.Dropout = q.stages[0].Dropout
+	return q
+}
+
+// quickStages are the four stages of a small model. Where the specification's
+// learning rates are made for a model of 19M parameters and many steps, a small
+// model and few steps want larger ones.
+func quickStages(m gpt.Config, seed uint64) [4]train.Recipe {
 	pretrain, midtrain, sft, rl := train.Defaults(train.Pretrain), train.Defaults(train.Midtrain), train.Defaults(train.SFT), train.Defaults(train.RL)
 	pretrain.Epochs, pretrain.LR, pretrain.Batch, pretrain.Dropout = 8, 3e-3, 16, 0.1
 	midtrain.Epochs, midtrain.LR, midtrain.Batch, midtrain.Dropout = 3, 1e-4, 8, 0.1
@@ -54,16 +84,16 @@ func quickStages(m gpt.Config, seed uint64) []train.Recipe {
 	for _, r := range []*train.Recipe{&sft, &rl} {
 		r.Horizon, r.ContextLen = m.SeqLen/4, m.SeqLen-m.SeqLen/4+1
 	}
-	recipes := []train.Recipe{pretrain, midtrain, sft, rl}
+	recipes := [4]train.Recipe{pretrain, midtrain, sft, rl}
 	for i := range recipes {
 		recipes[i].Seed = seed
 	}
 	return recipes
 }
 
-func (a *app) runQuickstart(c *cobra.Command, data, out, scale string) error {
+func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	start := time.Now()
-	src, err := a.quickData(data, out)
+	src, err := a.quickData(c, q)
 	if err != nil {
 		return err
 	}
@@ -71,29 +101,21 @@ func (a *app) runQuickstart(c *cobra.Command, data, out, scale string) error {
 	if err != nil {
 		return err
 	}
-	shape, err := gpt.Preset("quick")
-	if err != nil {
-		return err
-	}
-	vq := tokenizer.DefaultVQ()
-	vq.Codes, vq.Seed = shape.Vocab, a.seed
-	a.talk("tokenizer: fitting %d codes", vq.Codes)
-	bundle, err := train.Prepare(c.Context(), series, train.Preparation{Scaler: scale, VQ: vq, Build: version})
+	a.talk("tokenizer: fitting %d codes", q.codes.Codes)
+	bundle, err := train.Prepare(c.Context(), series, train.Preparation{Scaler: q.scale, VQ: q.codes, Build: version})
 	if err != nil {
 		return err
 	}
 	quiet := *a
 	quiet.json = false
 	quiet.out = a.err // results of the parts are talk here
-	files := []string{filepath.Join(out, defaultTokenizer), filepath.Join(out, defaultTokens)}
+	files := []string{filepath.Join(q.out, defaultTokenizer), filepath.Join(q.out, defaultTokens)}
 	if err := quiet.writeTokenizer(bundle, series, files[0], files[1]); err != nil {
 		return err
 	}
 	asset := quickAsset(series)
 
-	recipes := quickStages(shape, a.seed)
-	shape.Dropout = recipes[0].Dropout
-	if bundle.Model, err = gpt.New(shape, a.seed); err != nil {
+	if bundle.Model, err = gpt.New(q.shape, a.seed); err != nil {
 		return err
 	}
 	streams, err := train.Encode(bundle, series)
@@ -105,13 +127,16 @@ func (a *app) runQuickstart(c *cobra.Command, data, out, scale string) error {
 		return err
 	}
 	var models []eval.Named
-	for i, r := range recipes {
-		job := train.Job{Recipe: r, Start: bundle, Streams: streams, Build: version, Source: mustJSON(src)}
+	for i, r := range q.stages {
+		job := train.Job{Recipe: r, Start: bundle, Streams: streams, Build: version, Source: src.encode()}
 		if i > 0 {
-			job.Streams, job.Source = one, mustJSON(source{CSV: asset.Path})
+			job.Streams, job.Source = one, source{CSV: asset.Path}.encode()
 		}
-		job.Out = filepath.Join(out, []string{bestModel, midtrainModel, sftModel, rlModel}[i])
-		if _, err := quiet.runStage(c.Context(), job, nil); err != nil {
+		job.Out = filepath.Join(q.out, []string{bestModel, midtrainModel, sftModel, rlModel}[i])
+		if _, err := quiet.runStage(c.Context(), job, nil); errors.Is(err, errInterrupted) {
+			// There is no --resume here, hence no such hint.
+			return fmt.Errorf("quickstart: stopped in %s: %w", r.Stage, context.Canceled)
+		} else if err != nil {
 			return err
 		}
 		// Read back, so that the next stage knows the file that it grew from.
@@ -122,54 +147,45 @@ func (a *app) runQuickstart(c *cobra.Command, data, out, scale string) error {
 		files = append(files, job.Out)
 	}
 
-	table, err := scoreTable(c, src, models, dataset.Val, 0)
+	table, err := scoreTable(c, src, models, dataset.Val, 0, q.truthSamples)
 	if err != nil {
 		return err
 	}
-	o := forecast.Options{Horizon: recipes[2].Horizon, Samples: 256, Sampler: gpt.Sampler{Temperature: 1}, Seed: a.seed}
+	o := forecast.Options{Horizon: q.stages[2].Horizon, Samples: q.paths, Sampler: gpt.Sampler{Temperature: 1}, Seed: a.seed}
 	f, err := forecast.New(c.Context(), bundle, asset, o)
 	if err != nil {
 		return err
 	}
 	took := time.Since(start).Round(time.Second)
 	if a.json {
-		return a.printJSON(map[string]any{"scores": table, "files": files, "seconds": took.Seconds(),
-			"forecast": map[string]any{"asset": f.Asset, "from": f.From, "last_close": f.LastClose, "levels": levels, "steps": f.Steps(levels)}})
+		return a.printJSON(map[string]any{
+			"scores": table, "files": files, "seconds": took.Seconds(),
+			"forecast": map[string]any{"asset": f.Asset, "from": f.From, "last_close": f.LastClose, "levels": levels, "steps": f.Steps(levels)},
+		})
 	}
 	a.say("")
 	a.printScores(table)
 	a.say("stages 2 to 4 went on with %s alone\n", asset.Symbol)
 	a.printForecast(f, asset, f.Steps(levels))
-	a.say("\nfiles, made in %s\n  %s\n  %s", took, strings.TrimSuffix(dataFolder(src), "/"), strings.Join(files, "\n  "))
+	a.say("\nfiles, made in %s\n  %s\n  %s", took, strings.TrimSuffix(src.Folder+src.CSV, "/"), strings.Join(files, "\n  "))
 	return nil
 }
 
-func dataFolder(s source) string { return s.Folder }
-
-// quickData is the user's folder, or a synthetic market made in out.
-func (a *app) quickData(data, out string) (source, error) {
-	if data != "" {
-		src, err := openSource(data)
-		if err == nil && src.Folder == "" {
-			src = source{Folder: filepath.Dir(data)}
+// quickData is the user's candles, or a synthetic market made in the folder of
+// the results.
+func (a *app) quickData(c *cobra.Command, q quickConfig) (source, error) {
+	if q.data != "" {
+		src, err := openSource(q.data)
+		if err == nil && src.Tokens != "" {
+			err = usagef(c, "--data %s is a token file: want candles", q.data)
 		}
 		return src, err
 	}
-	folder := filepath.Join(out, "data")
-	config := market.DefaultSynthetic()
-	config.Assets, config.Candles, config.Seed = 10, 3000, a.seed
-	a.talk("market: %d synthetic assets with %d candles", config.Assets, config.Candles)
-	m, err := market.NewSynthetic(config)
+	folder := filepath.Join(q.out, "data")
+	a.talk("market: %d synthetic assets with %d candles", q.market.Assets, q.market.Candles)
+	m, err := market.NewSynthetic(q.market)
 	if err != nil {
 		return source{}, err
-	}
-	// An older market in the same place may have had more assets.
-	if old, err := filepath.Glob(filepath.Join(folder, "SYN-*.csv")); err == nil {
-		for _, path := range old {
-			if err := os.Remove(path); err != nil {
-				return source{}, err
-			}
-		}
 	}
 	if err := m.Write(folder); err != nil {
 		return source{}, err

@@ -141,14 +141,22 @@ func usagef(c *cobra.Command, format string, args ...any) error {
 	return newUsageError(c, fmt.Errorf(format, args...))
 }
 
-// nearestFlag returns the flag of c whose name is fewest edits away, or "".
+// nearestFlag returns the flag of c whose name, or another spelling of it, is
+// fewest edits away, or "".
 func nearestFlag(c *cobra.Command, name string) string {
+	name = string(normalize(nil, name))
 	best, bestDistance := "", 1+max(1, len(name)/2)
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if d := editDistance(string(normalize(nil, name)), f.Name); d < bestDistance {
-			best, bestDistance = f.Name, d
+	try := func(spelling, flag string) {
+		if d := editDistance(name, spelling); d < bestDistance || d == bestDistance && flag < best {
+			best, bestDistance = flag, d
 		}
-	})
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) { try(f.Name, f.Name) })
+	for alias, target := range aliases {
+		if c.Flags().Lookup(target) != nil {
+			try(alias, target)
+		}
+	}
 	return best
 }
 

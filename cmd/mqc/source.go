@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
 )
 
@@ -28,7 +30,7 @@ func openSource(path string) (source, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return source{}, fmt.Errorf("data: %s: %w", path, market.ErrNoData)
+		return source{}, fmt.Errorf("data: %q does not exist: %w", path, market.ErrNoData)
 	case err != nil:
 		return source{}, fmt.Errorf("data: %w", err)
 	case info.IsDir():
@@ -37,6 +39,21 @@ func openSource(path string) (source, error) {
 		return source{Tokens: path}, nil
 	}
 	return source{CSV: path}, nil
+}
+
+// encode is the source as a resume file keeps it: with paths that mean the
+// same from any working folder, as far as the system can tell.
+func (s source) encode() json.RawMessage {
+	for _, path := range []*string{&s.Folder, &s.CSV, &s.Tokens} {
+		if full, err := filepath.Abs(*path); err == nil && *path != "" {
+			*path = full
+		}
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a struct of strings
+	}
+	return text
 }
 
 // series reads the candles of a source.
@@ -55,8 +72,11 @@ func (s source) series() ([]*market.Series, error) {
 // streams reads a source as tokens of a bundle's tokenizer, cut by its split.
 func (s source) streams(b *checkpoint.Bundle, vocab int) ([]*dataset.Stream, error) {
 	if s.Tokens != "" {
-		streams, _, err := dataset.ReadTokens(s.Tokens, vocab)
+		streams, meta, err := dataset.ReadTokens(s.Tokens, vocab)
 		if err != nil {
+			return nil, err
+		}
+		if err := sameTokenizer(s.Tokens, meta, b); err != nil {
 			return nil, err
 		}
 		for _, stream := range streams {
@@ -70,6 +90,18 @@ func (s source) streams(b *checkpoint.Bundle, vocab int) ([]*dataset.Stream, err
 	}
 	return train.Encode(b, series)
 }
+
+// sameTokenizer refuses a token file that another tokenizer made. A bare token
+// file does not say.
+func sameTokenizer(path string, meta dataset.Meta, b *checkpoint.Bundle) error {
+	if b.Tokenizer == nil || meta.Fingerprint == "" || meta.Fingerprint == tokenizer.Fingerprint(b.Tokenizer) {
+		return nil
+	}
+	return fmt.Errorf("tokens: %s was made by another tokenizer: %w", path, errOtherTokenizer)
+}
+
+// errOtherTokenizer says that tokens and model do not speak one language.
+var errOtherTokenizer = errors.New("its tokens mean other candles")
 
 // defaultData is the token file of the specification where it exists, else the
 // data folder.
@@ -128,10 +160,22 @@ func parseDate(name, text string) (time.Time, error) {
 }
 
 // outPath completes an --out that names a folder with the usual file name.
-func outPath(out, file string) string {
+func outPath(out, file string) (string, error) {
 	info, err := os.Stat(out)
 	if strings.HasSuffix(out, "/") || err == nil && info.IsDir() || err != nil && filepath.Ext(out) == "" {
-		return filepath.Join(out, filepath.Base(file))
+		out = filepath.Join(out, filepath.Base(file))
 	}
-	return out
+	return out, checkOut(out)
+}
+
+// checkOut refuses a path that cannot become a file, before work goes into it.
+func checkOut(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("out: %s: not a regular file", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("out: %w", err)
+	}
+	return nil
 }

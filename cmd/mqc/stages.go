@@ -114,9 +114,20 @@ they reward a distribution that collapses. crps is proper.`,
 
 // assetStage runs stage 2, 3 or 4.
 func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
-	f.out = outPath(f.out, map[string]string{train.Midtrain: midtrainModel, train.SFT: sftModel, train.RL: rlModel}[f.recipe.Stage])
+	usual := map[string]string{train.Midtrain: midtrainModel, train.SFT: sftModel, train.RL: rlModel}[f.recipe.Stage]
+	var err error
+	if f.out, err = outPath(f.out, usual); err != nil {
+		return err
+	}
 	if f.resume {
 		return a.resumeStage(c, f)
+	}
+	if err := refuseUnfinished(f.out); err != nil {
+		return err
+	}
+	f.recipe.Seed = a.seed
+	if err := f.recipe.Validate(); err != nil {
+		return newUsageError(c, err)
 	}
 	if f.csv == "" {
 		path, err := defaultCSV()
@@ -130,10 +141,6 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		return err
 	}
 	a.fitWindow(c, &f.recipe, model)
-	f.recipe.Seed = a.seed
-	if err := f.recipe.Validate(); err != nil {
-		return newUsageError(c, err)
-	}
 	if _, err := start.Codec(); err != nil {
 		return err
 	}
@@ -143,7 +150,7 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		return err
 	}
 	_, err = a.runStage(c.Context(), train.Job{
-		Recipe: f.recipe, Start: start, Streams: streams, Out: f.out, Build: version, Source: mustJSON(src),
+		Recipe: f.recipe, Start: start, Streams: streams, Out: f.out, Build: version, Source: src.encode(),
 	}, nil)
 	return err
 }
@@ -168,6 +175,18 @@ func (a *app) fitWindow(c *cobra.Command, r *train.Recipe, m *gpt.Model) {
 	a.talk("the model holds %d tokens: context %d, horizon %d", m.SeqLen, r.ContextLen, r.Horizon)
 }
 
+// refuseUnfinished keeps a new run from writing over the state of an older one.
+func refuseUnfinished(out string) error {
+	path := train.ResumePath(out)
+	if _, err := os.Stat(path); err == nil {
+		return fmt.Errorf("%w: %s", errUnfinished, path)
+	}
+	return nil
+}
+
+// errUnfinished says that an earlier run to the same place can be resumed.
+var errUnfinished = errors.New("an unfinished run is there")
+
 // resumeStage goes on with an unfinished run.
 func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 	if _, err := os.Stat(train.ResumePath(f.out)); errors.Is(err, fs.ErrNotExist) {
@@ -175,7 +194,7 @@ func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 			a.talk("%s is finished: nothing to resume", f.out)
 			return nil
 		}
-		return fmt.Errorf("resume: %s: %w: no unfinished run there", train.ResumePath(f.out), fs.ErrNotExist)
+		return fmt.Errorf("resume: %s: %w", train.ResumePath(f.out), errNoRun)
 	}
 	p, err := train.OpenPending(f.out)
 	if err != nil {
@@ -196,16 +215,17 @@ func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 	return err
 }
 
-// errInterrupted says that the user stopped a run.
-var errInterrupted = errors.New("interrupted")
+var (
+	// errInterrupted says that the user stopped a run.
+	errInterrupted = errors.New("interrupted")
+	// errNoRun says that there is nothing to resume.
+	errNoRun = errors.New("no unfinished run there")
+)
 
 // runStage runs or resumes one stage with progress, a log and a summary.
 func (a *app) runStage(ctx context.Context, job train.Job, pending *train.Pending) (*checkpoint.Bundle, error) {
 	a.noteName(job.Out)
-	meter, err := a.newMeter(job.Out+".log.jsonl", pending)
-	if err != nil {
-		return nil, err
-	}
+	meter := a.newMeter(job.Out+".log.jsonl", pending)
 	defer meter.close()
 	job.Observe = meter.observe
 	if pending == nil {

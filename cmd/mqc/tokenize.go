@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,9 @@ func (a *app) tokenize() *cobra.Command {
 		Example: "  mqc tokenize --data data --codes 512",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := errors.Join(checkOut(out), checkOut(tokens)); err != nil {
+				return err
+			}
 			src, err := openSource(data)
 			if err != nil {
 				return err
@@ -35,19 +39,21 @@ func (a *app) tokenize() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			series, err := src.series()
-			if err != nil {
-				return err
-			}
 			vq := tokenizer.DefaultVQ()
 			vq.Codes, vq.Seed = codes, a.seed
 			if err := vq.Validate(); err != nil {
 				return newUsageError(c, err)
 			}
+			series, err := src.series()
+			if err != nil {
+				return err
+			}
 			bundle, err := train.Prepare(c.Context(), series, train.Preparation{
 				Split: split, Scaler: scale, VQ: vq, Build: version,
 				Progress: func(p tokenizer.VQProgress) {
-					a.talk("epoch %d of %d: reconstruction error %.4f", p.Epoch+1, p.Epochs, p.Recon)
+					if p.Epoch%max(1, p.Epochs/10) == 0 {
+						a.talk("epoch %d of %d: reconstruction error %.4f", p.Epoch, p.Epochs, p.Recon)
+					}
 				},
 			})
 			if err != nil {
@@ -79,7 +85,7 @@ func (a *app) writeTokenizer(bundle *checkpoint.Bundle, series []*market.Series,
 	if err != nil {
 		reference = out
 	}
-	meta := dataset.Meta{Vocabulary: bundle.Tokenizer.Codes(), Tokenizer: reference}
+	meta := dataset.Meta{Vocabulary: bundle.Tokenizer.Codes(), Tokenizer: reference, Fingerprint: tokenizer.Fingerprint(bundle.Tokenizer)}
 	if err := dataset.WriteTokens(tokens, streams, bundle.Split, meta); err != nil {
 		return err
 	}

@@ -68,12 +68,22 @@ func bindData(c *cobra.Command, scale, valFrom, testFrom *string) {
 }
 
 func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
-	f.out = outPath(f.out, bestModel)
+	var err error
+	if f.out, err = outPath(f.out, bestModel); err != nil {
+		return err
+	}
 	if f.resume {
 		return a.resumeStage(c, &f.stageFlags)
 	}
+	if err := refuseUnfinished(f.out); err != nil {
+		return err
+	}
 	shape, err := f.modelShape(c)
 	if err != nil {
+		return newUsageError(c, err)
+	}
+	f.recipe.SeqLen, f.recipe.Seed = shape.SeqLen, a.seed
+	if err := f.recipe.Validate(); err != nil {
 		return newUsageError(c, err)
 	}
 	if f.data == "" {
@@ -109,13 +119,9 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if bundle.Model, err = gpt.New(shape, a.seed); err != nil {
 		return newUsageError(c, err)
 	}
-	f.recipe.SeqLen, f.recipe.Seed = shape.SeqLen, a.seed
-	if err := f.recipe.Validate(); err != nil {
-		return newUsageError(c, err)
-	}
 	a.talk("model: %d layers × %d × %d heads, context %d, %d parameters", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, shape.Parameters())
 	_, err = a.runStage(c.Context(), train.Job{
-		Recipe: f.recipe, Start: bundle, Streams: streams, Out: f.out, Build: version, Source: mustJSON(src),
+		Recipe: f.recipe, Start: bundle, Streams: streams, Out: f.out, Build: version, Source: src.encode(),
 	}, nil)
 	return err
 }
@@ -166,6 +172,9 @@ func parseSplit(c *cobra.Command, valFrom, testFrom string) (s dataset.Split, er
 	if s.ValFrom.IsZero() && !s.TestFrom.IsZero() {
 		return s, usagef(c, "--test-from needs --val-from")
 	}
+	if !s.TestFrom.IsZero() && s.TestFrom.Before(s.ValFrom) {
+		return s, usagef(c, "--test-from %s is before --val-from %s", testFrom, valFrom)
+	}
 	return s, nil
 }
 
@@ -210,10 +219,10 @@ func (a *app) prepare(c *cobra.Command, src source, path, scale string, codes in
 func openTokenizer(path string, split dataset.Split) (*checkpoint.Bundle, error) {
 	b, err := checkpoint.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	if _, err := b.Codec(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
 	// Only the tokenizer is taken over, not the weights beside it.
 	fresh := &checkpoint.Bundle{Tokenizer: b.Tokenizer, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval, Build: version, Hash: b.Hash}
@@ -265,6 +274,9 @@ func (a *app) openTokens(path, tokenizerPath string, split dataset.Split) (*chec
 		}
 		if n := bundle.Tokenizer.Codes(); meta.Vocabulary > n {
 			return nil, nil, fmt.Errorf("tokens: %s has a vocabulary of %d, the tokenizer %s has %d codes", path, meta.Vocabulary, tokenizerPath, n)
+		}
+		if err := sameTokenizer(path, meta, bundle); err != nil {
+			return nil, nil, err
 		}
 	} else if !split.ValFrom.IsZero() {
 		bundle.Split = split

@@ -1,0 +1,17 @@
+// Package mqc is a GPT for candles. The program is cmd/mqc; this page is the
+// tour through the packages, in the order in which data flows.
+//
+//   - market: candles from files, checked, and a synthetic market with known truth
+//   - feature: a candle as five log moves, scaled by a volatility known before it
+//   - tokenizer: one vector, one token of 512: a VQ-VAE
+//   - dataset: one stream of tokens per asset, one calendar split for all, windows
+//   - gpt, on nn, on internal/kernel: the transformer, forward and backward
+//   - optim: AdamW, clipping, the learning rate
+//   - predict: a model run over streams, teacher-forced or free
+//   - train: four stages, one loop
+//   - checkpoint: everything a model is and has seen, in one file
+//   - forecast: the distribution of the candles to come
+//   - score, eval: how good that is, beside the baselines
+//
+// docs/architecture.md draws the graph, and a test keeps it.
+package mqc
