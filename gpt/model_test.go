@@ -1,0 +1,341 @@
+package gpt
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/internal/testkit"
+	"github.com/micro-quant/mqc/optim"
+)
+
+// everything is a tiny configuration that switches on all there is.
+func everything() Config {
+	return Config{
+		Vocab: 13, SeqLen: 24, Layers: 2, Heads: 4, KVHeads: 2, Embd: 16,
+		RopeBase: 100, Softcap: 4, Cond: []int{3, 5}, Features: 2,
+	}
+}
+
+// randomModel has no weight at zero: those that New starts there would make
+// gradients vanish and branches disappear.
+func randomModel(t testing.TB, c Config) *Model {
+	t.Helper()
+	m, err := Allocate(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, tensor := range m.Tensors {
+		std := 1 / math.Sqrt(float64(tensor.Cols))
+		for i := range tensor.View(m.Params) {
+			tensor.View(m.Params)[i] = float32(std * r.NormFloat64())
+		}
+	}
+	return m
+}
+
+func randomInput(c Config, B, T int, seed uint64) Input {
+	r := rand.New(rand.NewPCG(seed, 5))
+	in := Input{B: B, T: T}
+	for range B * T {
+		in.Tokens = append(in.Tokens, r.Int32N(int32(c.Vocab)))
+		for _, n := range c.Cond {
+			in.Cond = append(in.Cond, r.Int32N(int32(n)))
+		}
+		for range c.Features {
+			in.Features = append(in.Features, float32(r.NormFloat64()))
+		}
+	}
+	return in
+}
+
+// window is positions [lo,hi) of every row of in.
+func (in Input) window(c Config, lo, hi int) Input {
+	out := Input{B: in.B, T: hi - lo}
+	K, F := len(c.Cond), c.Features
+	for b := range in.B {
+		at := func(t, width int) int { return (b*in.T + t) * width }
+		out.Tokens = append(out.Tokens, in.Tokens[at(lo, 1):at(hi, 1)]...)
+		out.Cond = append(out.Cond, in.Cond[at(lo, K):at(hi, K)]...)
+		out.Features = append(out.Features, in.Features[at(lo, F):at(hi, F)]...)
+	}
+	return out
+}
+
+func randomTargets(n, V int) (targets []int32, weights []float32) {
+	r := rand.New(rand.NewPCG(6, 7))
+	for range n {
+		targets = append(targets, r.Int32N(int32(V)))
+		weights = append(weights, float32(r.IntN(4))/2)
+	}
+	return targets, weights
+}
+
+func TestBackwardMatchesFiniteDifferences(t *testing.T) {
+	for _, dropout := range []float64{0, 0.25} {
+		c := everything()
+		c.Dropout = dropout
+		m := randomModel(t, c)
+		in := randomInput(c, 2, 9, 1)
+		in.Dropout = 99 // the mask must stay while a weight moves
+		targets, weights := randomTargets(in.B*in.T, c.Vocab)
+
+		var w Workspace
+		dlogits, grads := make([]float32, in.B*in.T*c.Vocab), make([]float32, len(m.Params))
+		lossOf(dlogits, m.Forward(&w, in), targets, weights, c.Vocab)
+		m.Backward(&w, dlogits, grads)
+		loss := func() float64 { return lossOf(nil, m.Forward(&w, in), targets, weights, c.Vocab) }
+
+		// The loss is float32 inside, about 1e-7; divided by h that is 3e-5
+		// of a gradient near 0.1. ReLU² bends where its input is 0: the rest
+		// of the tolerance.
+		check := testkit.Difference{Entries: 24, H: 1. / 128, Tolerance: 2e-3}
+		for _, tensor := range m.Tensors {
+			worst := check.Check(t, tensor.Name, tensor.View(m.Params), tensor.View(grads), loss)
+			t.Logf("dropout %.2f, %s: %.2g", dropout, tensor.Name, worst)
+		}
+	}
+}
+
+func TestBackwardAdds(t *testing.T) {
+	m := randomModel(t, everything())
+	in := randomInput(m.Config, 2, 9, 1)
+	targets, weights := randomTargets(in.B*in.T, m.Vocab)
+	var w Workspace
+	dlogits := make([]float32, in.B*in.T*m.Vocab)
+	once, twice := make([]float32, len(m.Params)), make([]float32, len(m.Params))
+	for _, grads := range [][]float32{once, twice, twice} {
+		lossOf(dlogits, m.Forward(&w, in), targets, weights, m.Vocab)
+		m.Backward(&w, dlogits, grads)
+	}
+	for i := range once {
+		// One rounding of the sum.
+		if d := math.Abs(float64(twice[i] - 2*once[i])); d > 1e-6 {
+			t.Fatalf("gradient %d after two passes is %v, after one %v", i, twice[i], once[i])
+		}
+	}
+}
+
+// A batch gives each window the bits that it has alone, and a workspace that
+// has served a larger batch leaves no trace.
+func TestForwardOfAWindowIsTheSameInAnyBatch(t *testing.T) {
+	m := randomModel(t, everything())
+	in := randomInput(m.Config, 5, 24, 1)
+	var w Workspace
+	all := slices.Clone(m.Forward(&w, in))
+	for b := range in.B {
+		one := Input{
+			B: 1, T: in.T, Tokens: in.Tokens[b*in.T : (b+1)*in.T],
+			Cond: in.Cond[b*in.T*2 : (b+1)*in.T*2], Features: in.Features[b*in.T*2 : (b+1)*in.T*2],
+		}
+		got := m.Forward(&w, one)
+		if want := all[b*in.T*m.Vocab : (b+1)*in.T*m.Vocab]; !slices.Equal(got, want) {
+			t.Fatalf("window %d alone differs from window %d of 5", b, b)
+		}
+	}
+}
+
+func TestForwardIsCausal(t *testing.T) {
+	m := randomModel(t, everything())
+	in := randomInput(m.Config, 1, 20, 1)
+	var w Workspace
+	before := slices.Clone(m.Forward(&w, in))
+	const from = 11
+	for i := from; i < in.T; i++ {
+		in.Tokens[i] = (in.Tokens[i] + 1) % int32(m.Vocab)
+		in.Features[2*i] += 1
+	}
+	after := m.Forward(&w, in)
+	if !slices.Equal(before[:from*m.Vocab], after[:from*m.Vocab]) {
+		t.Errorf("tokens from position %d on changed the logits before it", from)
+	}
+	if slices.Equal(before[from*m.Vocab:(from+1)*m.Vocab], after[from*m.Vocab:(from+1)*m.Vocab]) {
+		t.Errorf("token %d did not change the logits of its own position", from)
+	}
+}
+
+func TestDropoutActsOnlyWithAKey(t *testing.T) {
+	c := everything()
+	plain := randomModel(t, c)
+	c.Dropout = 0.25
+	m := randomModel(t, c)
+	in := randomInput(c, 2, 9, 1)
+	var w Workspace
+	if !slices.Equal(m.Forward(&w, in), plain.Forward(&Workspace{}, in)) {
+		t.Error("without a key, dropout changed the logits")
+	}
+	in.Dropout = 1
+	one := slices.Clone(m.Forward(&w, in))
+	if !slices.Equal(m.Forward(&w, in), one) {
+		t.Error("the same key gave two masks")
+	}
+	in.Dropout = 2
+	if slices.Equal(m.Forward(&w, in), one) {
+		t.Error("keys 1 and 2 gave the same logits")
+	}
+	in.Dropout = 0
+	if slices.Equal(m.Forward(&w, in), one) {
+		t.Error("key 1 dropped nothing")
+	}
+}
+
+func TestForwardAndBackwardHaveTheSameBitsForAnyNumberOfWorkers(t *testing.T) {
+	// Large enough that every loop is shared out.
+	c := Config{Vocab: 96, SeqLen: 64, Layers: 2, Heads: 4, KVHeads: 2, Embd: 64, RopeBase: 100, Softcap: 8, Dropout: 0.1, Cond: []int{7}, Features: 3}
+	m := randomModel(t, c)
+	in := randomInput(c, 9, 64, 1)
+	in.Dropout = 5
+	targets, weights := randomTargets(in.B*in.T, c.Vocab)
+	var logits, grads []float32
+	for workers := 1; workers <= 3; workers++ {
+		previous := parallel.SetWorkers(workers)
+		var w Workspace
+		l := m.Forward(&w, in)
+		dlogits, g := make([]float32, len(l)), make([]float32, len(m.Params))
+		lossOf(dlogits, l, targets, weights, c.Vocab)
+		m.Backward(&w, dlogits, g)
+		parallel.SetWorkers(previous)
+		if workers == 1 {
+			logits, grads = l, g
+			continue
+		}
+		if !slices.Equal(l, logits) {
+			t.Errorf("logits with %d workers differ from those with 1", workers)
+		}
+		if !slices.Equal(g, grads) {
+			t.Errorf("gradients with %d workers differ from those with 1", workers)
+		}
+	}
+}
+
+func TestNewStartsNearUniformAndDependsOnTheSeedAlone(t *testing.T) {
+	m, err := New(everything(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := randomInput(m.Config, 4, 20, 1)
+	targets, _ := randomTargets(in.B*in.T, m.Vocab)
+	weights := make([]float32, len(targets))
+	for i := range weights {
+		weights[i] = 1
+	}
+	loss := lossOf(nil, m.Forward(&Workspace{}, in), targets, weights, m.Vocab)
+	if d := math.Abs(loss - math.Log(float64(m.Vocab))); d > 0.01 {
+		t.Errorf("loss of a fresh model is %.4f, want ln %d = %.4f", loss, m.Vocab, math.Log(float64(m.Vocab)))
+	}
+	same, _ := New(everything(), 1)
+	other, _ := New(everything(), 2)
+	if !slices.Equal(m.Params, same.Params) {
+		t.Error("New with one seed gave two models")
+	}
+	if slices.Equal(m.Params, other.Params) {
+		t.Error("New with seeds 1 and 2 gave one model")
+	}
+}
+
+func TestTensorsCoverTheParameters(t *testing.T) {
+	m := randomModel(t, everything())
+	count, decaying := 0, []string{}
+	for _, tensor := range m.Tensors {
+		clear(tensor.View(m.Params))
+		count += tensor.Len()
+		if !tensor.Decays() {
+			decaying = append(decaying, tensor.Name)
+		}
+	}
+	if want := m.Parameters(); count != want || len(m.Params) != want {
+		t.Errorf("tensors have %d elements and Params %d, Parameters() = %d", count, len(m.Params), want)
+	}
+	if i := slices.IndexFunc(m.Params, func(x float32) bool { return x != 0 }); i >= 0 {
+		t.Errorf("parameter %d belongs to no tensor", i)
+	}
+	if got, want := strings.Join(decaying, " "), "embed cond.0 cond.1"; got != want {
+		t.Errorf("tensors without decay: %s, want %s", got, want)
+	}
+}
+
+func TestCloneSharesNothingThatChanges(t *testing.T) {
+	m := randomModel(t, everything())
+	in := randomInput(m.Config, 1, 9, 1)
+	c := m.Clone()
+	want := slices.Clone(m.Forward(&Workspace{}, in))
+	if !slices.Equal(c.Forward(&Workspace{}, in), want) {
+		t.Fatal("a clone gives other logits")
+	}
+	clear(m.Params)
+	if !slices.Equal(c.Forward(&Workspace{}, in), want) {
+		t.Error("clearing the original changed its clone")
+	}
+}
+
+func TestLearnsWindowsByHeart(t *testing.T) {
+	c := Config{Vocab: 32, SeqLen: 16, Layers: 2, Heads: 2, KVHeads: 1, Embd: 32, RopeBase: 100}
+	m, err := New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const B, T = 64, 16
+	in := randomInput(c, B, T+1, 2)
+	batch := in.window(c, 0, T)
+	targets := in.window(c, 1, T+1).Tokens
+	weights := determined(in)
+
+	var w Workspace
+	grads, dlogits := make([]float32, len(m.Params)), make([]float32, B*T*c.Vocab)
+	opt := optimizer(m, grads)
+	opt.Config.WeightDecay = 0
+	schedule := optim.Schedule{Peak: 1e-2, Warmup: 10, Total: 100, Floor: 0.1}
+	loss := 0.0
+	for step := range schedule.Total {
+		loss = lossOf(dlogits, m.Forward(&w, batch), targets, weights, c.Vocab)
+		if step%25 == 0 {
+			t.Logf("step %d: %.4f nats", step, loss)
+		}
+		clear(grads)
+		m.Backward(&w, dlogits, grads)
+		optim.ClipGradNorm(opt.Groups, 1)
+		opt.Update(schedule.At(step))
+	}
+	loss = lossOf(nil, m.Forward(&w, batch), targets, weights, c.Vocab)
+	t.Logf("step %d: %.4f nats", schedule.Total, loss)
+	if !(loss < 0.05) {
+		t.Errorf("loss after %d steps on %d windows is %.4f nats, want less than 0.05", schedule.Total, B, loss)
+	}
+}
+
+// determined weighs a target 1 if the tokens before it name it, and 0 if
+// another window goes on differently: 64 windows share 32 first tokens.
+func determined(in Input) []float32 {
+	next := map[string]map[int32]bool{}
+	prefix := func(b, t int) string {
+		key := make([]byte, 0, t)
+		for _, x := range in.Tokens[b*in.T : b*in.T+t+1] {
+			key = append(key, byte(x))
+		}
+		return string(key)
+	}
+	for b := range in.B {
+		for t := range in.T - 1 {
+			key := prefix(b, t)
+			if next[key] == nil {
+				next[key] = map[int32]bool{}
+			}
+			next[key][in.Tokens[b*in.T+t+1]] = true
+		}
+	}
+	var weights []float32
+	for b := range in.B {
+		for t := range in.T - 1 {
+			w := float32(0)
+			if len(next[prefix(b, t)]) == 1 {
+				w = 1
+			}
+			weights = append(weights, w)
+		}
+	}
+	return weights
+}
