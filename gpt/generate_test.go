@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/internal/rng"
 )
 
 // Cached and uncached logits must be equal, not close: a path is scored by one
@@ -17,22 +18,26 @@ import (
 func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 	plain := everything()
 	plain.Softcap, plain.Cond, plain.Features = 0, nil, 0
-	for name, c := range map[string]Config{"plain": plain, "everything": everything()} {
+	full := everything()
+	full.Dropout = 0.25
+	for name, c := range map[string]Config{"plain": plain, "everything": full} {
 		m := randomModel(t, c)
 		const B = 3
 		in := randomInput(c, B, c.SeqLen, 1)
 		full := m.Forward(&Workspace{}, in)
 		for _, prefix := range []int{1, 2, 3, 8, c.SeqLen - 1, c.SeqLen} {
-			compare := func(logits []float32, t_ int) {
+			compare := func(logits []float32, at int) {
 				t.Helper()
 				for b := range B {
-					got, want := logits[b*c.Vocab:(b+1)*c.Vocab], full[(b*c.SeqLen+t_)*c.Vocab:(b*c.SeqLen+t_+1)*c.Vocab]
+					got, want := logits[b*c.Vocab:(b+1)*c.Vocab], full[(b*c.SeqLen+at)*c.Vocab:(b*c.SeqLen+at+1)*c.Vocab]
 					if !slices.Equal(got, want) {
-						t.Fatalf("%s: prefix of %d, window %d, position %d: cached logits %v, want %v", name, prefix, b, t_, got, want)
+						t.Fatalf("%s: prefix of %d, window %d, position %d: cached logits %v, want %v", name, prefix, b, at, got, want)
 					}
 				}
 			}
-			prefixes, logits, err := m.Prefill(in.window(c, 0, prefix))
+			prompts := in.window(c, 0, prefix)
+			prompts.Dropout = 7 // a prompt is never dropped from
+			prefixes, logits, err := m.Prefill(prompts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,34 +155,37 @@ func TestAPathAloneIsItsRowAmongMany(t *testing.T) {
 	}
 }
 
-// A path is what Forward says: each greedy token is the likeliest one after
-// the window that the documentation promises.
-func TestGreedyPathFollowsForward(t *testing.T) {
+// A path is what Forward says: each token is drawn from the logits after the
+// window that the documentation promises, the newest half when one is full.
+func TestPathsFollowForward(t *testing.T) {
 	m := randomModel(t, everything())
 	in := randomInput(m.Config, 1, 5, 1)
-	const steps = 60
-	path := generate(t, m, promptOf(in), Generation{Paths: 1, Steps: steps, Next: following})[0]
-
-	history := in
-	start := 0
-	for i, got := range path {
-		n := len(history.Tokens)
-		if n-start > m.SeqLen {
-			start = n - m.SeqLen/2
+	const steps, seed = 60, 8
+	for _, sampler := range []Sampler{{}, {Temperature: 1}} {
+		// Ten: a wrong window moves the logits little, and not every draw shows it.
+		g := Generation{Paths: 10, Steps: steps, Sampler: sampler, Seed: seed, Next: following}
+		for number, path := range generate(t, m, promptOf(in), g) {
+			all := in.window(m.Config, 0, in.T)
+			start := 0
+			draws := rng.New(seed, rng.Path, uint64(number))
+			for i, got := range path {
+				if all.T-start > m.SeqLen {
+					start = all.T - m.SeqLen/2
+				}
+				logits := m.Forward(&Workspace{}, all.window(m.Config, start, all.T))
+				probs := probabilities(sampler, logits[len(logits)-m.Vocab:])
+				if want := Pick(probs, draws.Float64()); got != want {
+					t.Fatalf("%+v: token %d of path %d is %d, drawn from Forward it is %d", sampler, i, number, got, want)
+				}
+				cond, features := following(number, path[:i+1])
+				all.T++
+				all.Tokens = append(all.Tokens, got)
+				all.Cond, all.Features = append(all.Cond, cond...), append(all.Features, features...)
+			}
+			if start == 0 {
+				t.Error("the path never left its first window: nothing is tested beyond it")
+			}
 		}
-		all := Input{B: 1, T: n, Tokens: history.Tokens, Cond: history.Cond, Features: history.Features}
-		window := all.window(m.Config, start, n)
-		logits := m.Forward(&Workspace{}, window)
-		last := logits[len(logits)-m.Vocab:]
-		if want := int32(slices.Index(last, slices.Max(last))); got != want {
-			t.Fatalf("token %d is %d, Forward's likeliest is %d", i, got, want)
-		}
-		history.Tokens = append(history.Tokens, got)
-		cond, features := following(0, path[:i+1])
-		history.Cond, history.Features = append(history.Cond, cond...), append(history.Features, features...)
-	}
-	if start == 0 {
-		t.Error("the path never left its first window: nothing is tested beyond it")
 	}
 }
 

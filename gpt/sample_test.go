@@ -75,6 +75,11 @@ func TestTiesGoToTheSmallerToken(t *testing.T) {
 			t.Errorf("%+v keeps tokens %v, want %v", c.sampler, got, c.want)
 		}
 	}
+	// Two of four equals are exactly half of the mass.
+	half := Sampler{Temperature: 1, TopP: 0.5}
+	if got := support(probabilities(half, make([]float32, 4))); !slices.Equal(got, []int{0, 1}) {
+		t.Errorf("%+v over four equals keeps tokens %v, want [0 1]", half, got)
+	}
 }
 
 func TestProbabilitiesAreADistributionForAnyLogits(t *testing.T) {

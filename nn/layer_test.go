@@ -87,17 +87,17 @@ func TestAttentionDecodeHasTheBitsOfAttentionForward(t *testing.T) {
 		AttentionForward(out, lse, q, k, v, n.B, n.T, n.H, n.KV, n.D)
 		got := make([]float32, n.H*n.D)
 		for at := range R {
-			b, t_ := at/n.T, at%n.T
-			keys, values := k[b*n.T*row:(b*n.T+t_+1)*row], v[b*n.T*row:(b*n.T+t_+1)*row]
+			b, last := at/n.T, at%n.T
+			keys, values := k[b*n.T*row:(b*n.T+last+1)*row], v[b*n.T*row:(b*n.T+last+1)*row]
 			// Cut anywhere, also before the first and after the last.
-			for cut := range t_ + 2 {
+			for cut := range last + 2 {
 				spans := []KVSpan{
 					{K: keys[:cut*row], V: values[:cut*row], N: cut},
-					{K: keys[cut*row:], V: values[cut*row:], N: t_ + 1 - cut},
+					{K: keys[cut*row:], V: values[cut*row:], N: last + 1 - cut},
 				}
 				AttentionDecode(got, q[at*n.H*n.D:(at+1)*n.H*n.D], spans, n.H, n.KV, n.D)
 				if want := out[at*n.H*n.D : (at+1)*n.H*n.D]; !slices.Equal(got, want) {
-					t.Fatalf("%+v: row %d with spans of %d and %d keys differs from AttentionForward", n, at, cut, t_+1-cut)
+					t.Fatalf("%+v: row %d with spans of %d and %d keys differs from AttentionForward", n, at, cut, last+1-cut)
 				}
 			}
 		}
