@@ -91,6 +91,10 @@ func (b *Bundle) Codec() (dataset.Codec, error) {
 // ErrNoTokenizer says that a bundle cannot read candles.
 var ErrNoTokenizer = errors.New("checkpoint: trained on bare tokens: it has no tokenizer, so it cannot read or draw candles")
 
+// ErrUnfinished says that a file holds the state of a run, which does not say
+// yet what its weights were fitted on.
+var ErrUnfinished = errors.New("checkpoint: an unfinished run, no checkpoint yet")
+
 // ErrNoModel says that a file holds a tokenizer only.
 var ErrNoModel = errors.New("checkpoint: holds a tokenizer, no model")
 
@@ -117,6 +121,15 @@ type tokenizerHeader struct {
 // version is the version of the layout. A reader refuses what is newer.
 const version = 1
 
+// maxSeqLen bounds the tables that a model makes for its positions. No tensor
+// has that size, so a damaged header could ask for any amount of memory.
+const maxSeqLen = 1 << 16
+
+// maxOversize is how many times more values than it has a file may claim for
+// its model: one that lacks a tensor is told which, one that lacks nearly all
+// gets no memory.
+const maxOversize = 4
+
 // Prefixes of tensor names.
 const (
 	modelPrefix     = "model."
@@ -131,13 +144,16 @@ func (b *Bundle) encode() (header, []tensor, error) {
 	}
 	var tensors []tensor
 	if b.Model != nil {
+		if err := checkSeqLen(b.Model.Config); err != nil {
+			return h, nil, err
+		}
 		h.Config = &b.Model.Config
 		tensors = modelTensors(tensors, modelPrefix, b.Model, b.Model.Params)
 	}
 	if b.Tokenizer != nil {
 		config, err := json.Marshal(b.Tokenizer.Config())
 		if err != nil {
-			return h, nil, fmt.Errorf("checkpoint: tokenizer config: %w", err)
+			return h, nil, fmt.Errorf("tokenizer config: %w", err)
 		}
 		h.Tokenizer = &tokenizerHeader{Kind: b.Tokenizer.Kind(), Config: config}
 		for _, t := range b.Tokenizer.Tensors() {
@@ -155,10 +171,20 @@ func modelTensors(to []tensor, prefix string, m *gpt.Model, arena []float32) []t
 	return to
 }
 
+func checkSeqLen(c gpt.Config) error {
+	if c.SeqLen > maxSeqLen {
+		return fmt.Errorf("seq_len %d: want at most %d", c.SeqLen, maxSeqLen)
+	}
+	return nil
+}
+
 // decode builds a bundle from a header and the tensors of a file.
 func decode(h header, f *file) (*Bundle, error) {
-	if h.Version > version {
-		return nil, fmt.Errorf("layout version %d is newer than this program's %d", h.Version, version)
+	switch {
+	case h.Config == nil && h.Tokenizer == nil:
+		return nil, errors.New("holds neither a model nor a tokenizer")
+	case (h.Tokenizer == nil) != (h.Scaler == nil):
+		return nil, errors.New("a tokenizer and its scaler come together, one of them is missing")
 	}
 	b := &Bundle{
 		Scaler: h.Scaler, Split: h.Split, Interval: h.Interval,
@@ -170,33 +196,39 @@ func decode(h header, f *file) (*Bundle, error) {
 		}
 	}
 	if h.Config != nil {
-		if err := h.Config.Validate(); err != nil {
-			return nil, err
-		}
-		// Before anything is allocated: the file must be large enough for
-		// the shape that it claims.
-		if n := f.elements(modelPrefix); n != h.Config.Parameters() {
-			return nil, fmt.Errorf("the model's tensors have %d values, its config wants %d", n, h.Config.Parameters())
-		}
-		m, err := gpt.Allocate(*h.Config)
+		m, err := f.model(*h.Config)
 		if err != nil {
-			return nil, err
-		}
-		if err := f.readModel(modelPrefix, m, m.Params); err != nil {
 			return nil, err
 		}
 		b.Model = m
 	}
 	if h.Tokenizer != nil {
-		tensors := map[string]tokenizer.Tensor{}
-		for _, t := range f.withPrefix(tokenizerPrefix) {
-			tensors[t.name] = tokenizer.Tensor{Name: t.name, Shape: t.shape, Data: t.data}
-		}
-		tok, err := tokenizer.Load(h.Tokenizer.Kind, h.Tokenizer.Config, tensors)
+		tensors, err := f.withPrefix(tokenizerPrefix)
 		if err != nil {
 			return nil, err
 		}
-		b.Tokenizer = tok
+		if b.Tokenizer, err = tokenizer.Load(h.Tokenizer.Kind, h.Tokenizer.Config, tensors); err != nil {
+			return nil, err
+		}
+	}
+	if b.Model != nil && b.Tokenizer != nil && b.Model.Vocab != b.Tokenizer.Codes() {
+		return nil, fmt.Errorf("the model has %d tokens, its tokenizer %d codes", b.Model.Vocab, b.Tokenizer.Codes())
 	}
 	return b, nil
+}
+
+// model builds the model of a config. Nothing is allocated that the size of
+// the file does not justify.
+func (f *file) model(c gpt.Config) (*gpt.Model, error) {
+	if err := errors.Join(c.Validate(), checkSeqLen(c)); err != nil {
+		return nil, err
+	}
+	if n := f.elements(modelPrefix); c.Parameters()/maxOversize > n {
+		return nil, fmt.Errorf("the model's tensors have %d values, its config wants %d", n, c.Parameters())
+	}
+	m, err := gpt.Allocate(c)
+	if err != nil {
+		return nil, err
+	}
+	return m, f.readModel(modelPrefix, m, m.Params)
 }

@@ -10,14 +10,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/nlpodyssey/safetensors"
 
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/internal/atomicfile"
+	"github.com/micro-quant/mqc/tokenizer"
 )
 
 // ErrForeign says that a file is no checkpoint of this program.
@@ -72,6 +75,10 @@ func write(path string, h header, tensors []tensor) error {
 	}
 	data := make(map[string]tensor, len(tensors))
 	for _, t := range tensors {
+		// What could not be read back must not replace what can.
+		if err := checkFinite(t.data); err != nil {
+			return fmt.Errorf("checkpoint: %s: tensor %q: %w", path, t.name, err)
+		}
 		data[t.name] = t
 	}
 	err = atomicfile.Write(path, func(w io.Writer) error {
@@ -85,13 +92,20 @@ func write(path string, h header, tensors []tensor) error {
 
 // Open reads the bundle at path, whatever its name ends in: reading goes by
 // content. The error of a missing file satisfies errors.Is(err, fs.ErrNotExist);
-// that of another program's file, errors.Is(err, [ErrForeign]).
+// that of another program's file, errors.Is(err, [ErrForeign]); that of a file
+// for [OpenResume], errors.Is(err, [ErrUnfinished]).
 func Open(path string) (*Bundle, error) {
 	f, h, err := read(path)
 	if err != nil {
 		return nil, err
 	}
+	if h.Resume != nil {
+		return nil, fmt.Errorf("%w: %s", ErrUnfinished, path)
+	}
 	b, err := decode(h, f)
+	if err == nil {
+		err = f.finish()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
@@ -101,8 +115,10 @@ func Open(path string) (*Bundle, error) {
 
 // file is a parsed safetensors file.
 type file struct {
-	st   safetensors.SafeTensors
-	hash string
+	tensors map[string]*safetensors.TensorInfo
+	data    []byte // what the offsets of the tensors count in
+	taken   map[string]bool
+	hash    string
 }
 
 func read(path string) (*file, header, error) {
@@ -132,85 +148,142 @@ func parse(raw []byte) (*file, header, error) {
 		}
 		return nil, h, fmt.Errorf("%w, or cut short: %d bytes", ErrForeign, len(raw))
 	}
-	st, meta, err := deserialize(raw)
+	n, meta, err := readMetadata(raw)
 	if err != nil {
 		return nil, h, fmt.Errorf("damaged or cut short: %w", err)
 	}
-	text, ok := meta[metadataKey]
+	text, ok := meta.Metadata()[metadataKey]
 	if !ok {
 		return nil, h, fmt.Errorf("%w: safetensors without our header", ErrForeign)
 	}
-	if err := json.Unmarshal([]byte(text), &h); err != nil {
-		return nil, h, fmt.Errorf("damaged header: %w", err)
+	if h, err = parseHeader([]byte(text)); err != nil {
+		return nil, h, err
 	}
 	sum := sha256.Sum256(raw)
-	return &file{st: st, hash: hex.EncodeToString(sum[:])}, h, nil
+	f := &file{tensors: meta.Tensors(), data: raw[8+n:], taken: map[string]bool{}, hash: hex.EncodeToString(sum[:])}
+	return f, h, nil
 }
 
-// deserialize turns a panic of the safetensors library on hostile bytes into
-// an error.
-func deserialize(raw []byte) (st safetensors.SafeTensors, meta map[string]string, err error) {
+// readMetadata turns a panic of the safetensors library on hostile bytes into
+// an error. What it returns is checked: the tensors lie one behind the other
+// and fill the file.
+func readMetadata(raw []byte) (n uint64, meta safetensors.Metadata, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("safetensors: %v", r)
 		}
 	}()
-	_, m, err := safetensors.ReadMetadata(raw)
-	if err != nil {
-		return st, nil, err
+	return safetensors.ReadMetadata(raw)
+}
+
+// parseHeader reads our header strictly: a key that this program does not know
+// may change what all others mean.
+func parseHeader(text []byte) (header, error) {
+	var h header
+	var layout struct {
+		Version int `json:"version"`
 	}
-	st, err = safetensors.Deserialize(raw)
-	return st, m.Metadata(), err
+	if err := json.Unmarshal(text, &layout); err != nil {
+		return h, fmt.Errorf("damaged header: %w", err)
+	}
+	switch {
+	case layout.Version > version: // first: its keys are others
+		return h, fmt.Errorf("layout version %d is newer than this program's %d", layout.Version, version)
+	case layout.Version < 1:
+		return h, fmt.Errorf("damaged header: layout version %d", layout.Version)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&h); err != nil {
+		return h, fmt.Errorf("damaged header: %w", err)
+	}
+	return h, nil
 }
 
 // elements counts the values of the tensors whose name starts with prefix.
 func (f *file) elements(prefix string) int {
 	n := 0
-	for _, t := range f.st.Tensors() {
-		if strings.HasPrefix(t.Name, prefix) {
-			n += int(t.TensorView.DataLen() / 4)
+	for name, info := range f.tensors {
+		if strings.HasPrefix(name, prefix) {
+			n += len(f.bytes(info)) / 4
 		}
 	}
 	return n
 }
 
-// withPrefix returns the tensors whose name starts with prefix, without it.
-func (f *file) withPrefix(prefix string) []tensor {
-	var out []tensor
-	for _, t := range f.st.Tensors() {
-		name, ok := strings.CutPrefix(t.Name, prefix)
-		if !ok || t.TensorView.DType() != safetensors.F32 {
-			continue
-		}
-		shape := make([]int, 0, 2)
-		for _, n := range t.TensorView.Shape() {
-			shape = append(shape, int(n))
-		}
-		data := make([]float32, t.TensorView.DataLen()/4)
-		fill(data, t.TensorView.Data())
-		out = append(out, tensor{name, shape, data})
-	}
-	return out
+func (f *file) bytes(info *safetensors.TensorInfo) []byte {
+	return f.data[info.DataOffsets[0]:info.DataOffsets[1]]
 }
 
-// readModel fills arena with the tensors of m that are stored under prefix.
+// withPrefix takes the tensors whose name starts with prefix and returns them
+// without it.
+func (f *file) withPrefix(prefix string) (map[string]tokenizer.Tensor, error) {
+	out := map[string]tokenizer.Tensor{}
+	for full, info := range f.tensors {
+		name, ok := strings.CutPrefix(full, prefix)
+		if !ok {
+			continue
+		}
+		f.taken[full] = true
+		if info.DType != safetensors.F32 {
+			return nil, fmt.Errorf("tensor %q is %v, want F32", full, info.DType)
+		}
+		shape := make([]int, len(info.Shape))
+		for i, n := range info.Shape {
+			shape[i] = int(n)
+		}
+		data := make([]float32, len(f.bytes(info))/4)
+		if err := fill(data, f.bytes(info)); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", full, err)
+		}
+		out[name] = tokenizer.Tensor{Name: name, Shape: shape, Data: data}
+	}
+	return out, nil
+}
+
+// readModel takes the tensors of m that are stored under prefix and fills
+// arena with them.
 func (f *file) readModel(prefix string, m *gpt.Model, arena []float32) error {
 	for _, t := range m.Tensors {
-		v, ok := f.st.Tensor(prefix + t.Name)
+		name := prefix + t.Name
+		info, ok := f.tensors[name]
 		if !ok {
-			return fmt.Errorf("tensor %q is missing", prefix+t.Name)
+			return fmt.Errorf("tensor %q is missing", name)
 		}
-		s := v.Shape()
-		if v.DType() != safetensors.F32 || len(s) != 2 || s[0] != uint64(t.Rows) || s[1] != uint64(t.Cols) {
-			return fmt.Errorf("tensor %q is %v %v, the model wants F32 [%d %d]", prefix+t.Name, v.DType(), s, t.Rows, t.Cols)
+		f.taken[name] = true
+		if s := info.Shape; info.DType != safetensors.F32 || len(s) != 2 || s[0] != uint64(t.Rows) || s[1] != uint64(t.Cols) {
+			return fmt.Errorf("tensor %q is %v %v, the model wants F32 [%d %d]", name, info.DType, s, t.Rows, t.Cols)
 		}
-		fill(t.View(arena), v.Data())
+		if err := fill(t.View(arena), f.bytes(info)); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
 	}
 	return nil
 }
 
-func fill(to []float32, from []byte) {
+// finish reports a tensor that nobody took.
+func (f *file) finish() error {
+	for _, name := range slices.Sorted(maps.Keys(f.tensors)) {
+		if !f.taken[name] {
+			return fmt.Errorf("tensor %q is none that the header speaks of", name)
+		}
+	}
+	return nil
+}
+
+// fill decodes from, four bytes a value, and refuses what is no number.
+func fill(to []float32, from []byte) error {
 	for i := range to {
 		to[i] = math.Float32frombits(binary.LittleEndian.Uint32(from[4*i:]))
 	}
+	return checkFinite(to)
+}
+
+func checkFinite(x []float32) error {
+	for i, v := range x {
+		if v-v != 0 { // NaN or infinite
+			return fmt.Errorf("value %d is %v", i, v)
+		}
+	}
+	return nil
 }

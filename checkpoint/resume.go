@@ -69,7 +69,7 @@ func decodeResume(h header, f *file) (*Resume, error) {
 			return nil, err
 		}
 	}
-	return r, nil
+	return r, f.finish()
 }
 
 // OpenModel is [Open] for a file that must hold a model.

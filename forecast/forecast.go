@@ -26,6 +26,10 @@ type Options struct {
 	Context int // past candles that the model sees at most; 0: as many as fit
 }
 
+// maxCandles bounds the memory of all paths together: 20 million candles are
+// 1.5 GB.
+const maxCandles = 20_000_000
+
 // Validate reports everything that is wrong with o at once.
 func (o Options) Validate() error {
 	var errs []error
@@ -34,6 +38,9 @@ func (o Options) Validate() error {
 	}
 	if o.Samples < 1 || o.Samples > 1_000_000 {
 		errs = append(errs, fmt.Errorf("forecast: samples %d: want 1 to 1000000 paths", o.Samples))
+	}
+	if len(errs) == 0 && o.Horizon > maxCandles/o.Samples {
+		errs = append(errs, fmt.Errorf("forecast: %d samples of %d candles: want at most %d candles in all", o.Samples, o.Horizon, maxCandles))
 	}
 	if o.Context < 0 {
 		errs = append(errs, fmt.Errorf("forecast: context %d: want 0 (as many as fit) or more", o.Context))
@@ -135,14 +142,16 @@ func (f *Forecast) Steps(levels []float64) []Step {
 		for i, p := range f.Paths {
 			c := p.Candles[h].Close
 			closes[i] = c
-			s.Mean += c / float64(len(f.Paths))
+			s.Mean += c
 			switch {
 			case c > f.LastClose:
-				s.PUp += 1 / float64(len(f.Paths))
+				s.PUp++
 			case c == f.LastClose:
-				s.PUp += 0.5 / float64(len(f.Paths))
+				s.PUp += 0.5
 			}
 		}
+		s.Mean /= float64(len(f.Paths))
+		s.PUp /= float64(len(f.Paths)) // once, at the end: never above 1
 		slices.Sort(closes)
 		for _, level := range levels {
 			s.Quantiles = append(s.Quantiles, score.Quantile(closes, level))

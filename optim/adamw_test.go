@@ -109,23 +109,3 @@ func TestUpdateHasTheSameBitsForAnyWorkers(t *testing.T) {
 		}
 	}
 }
-
-func TestSchedule(t *testing.T) {
-	s := Schedule{Peak: 2, Warmup: 4, Total: 104, Floor: 0.1}
-	for _, c := range []struct {
-		step int
-		want float64
-	}{{0, 0.5}, {3, 2}, {4, 2}, {54, 2 * 0.55}, {104, 0.2}, {1000, 0.2}} {
-		if got := s.At(c.step); math.Abs(got-c.want) > 1e-12 {
-			t.Errorf("At(%d) = %v, want %v", c.step, got, c.want)
-		}
-	}
-	// A warm-up longer than the run still reaches the peak.
-	short := Schedule{Peak: 1, Warmup: 100, Total: 6}
-	if got := short.At(2); got != 1 {
-		t.Errorf("step 2 of 6 with a warm-up of 100: %v, want 1", got)
-	}
-	if got := (Schedule{Peak: 1, Total: 1}).At(0); got != 1 {
-		t.Errorf("a single step: %v, want 1", got)
-	}
-}

@@ -18,7 +18,7 @@ import (
 type Score struct {
 	Stream, Index int     // which stream, which of its tokens
 	Nats          float64 // −ln p(token)
-	Rank          int     // tokens that were likelier; 0 is a top-1 hit
+	Rank          int     // tokens that were likelier, or as likely and smaller; 0 is a top-1 hit
 }
 
 // scoreRows is how many positions are scored in one forward pass: enough to
@@ -54,13 +54,16 @@ func Tokens(ctx context.Context, m *gpt.Model, streams []*dataset.Stream, window
 					continue
 				}
 				row, target := logits[r*m.Vocab:(r+1)*m.Vocab], b.Targets[r]
+				if target < 0 || int(target) >= m.Vocab {
+					return nil, fmt.Errorf("predict: %s: token %d is %d: %w 0…%d", streams[win.Stream].Asset, win.Start+t+1, target, gpt.ErrVocabulary, m.Vocab-1)
+				}
 				nats := LogSumExp(row) - float64(row[target])
 				if math.IsNaN(nats) || math.IsInf(nats, 0) {
 					return nil, fmt.Errorf("predict: %s: token %d: %w", streams[win.Stream].Asset, win.Start+t+1, gpt.ErrNotFinite)
 				}
 				rank := 0
-				for _, l := range row {
-					if l > row[target] {
+				for k, l := range row {
+					if l > row[target] || l == row[target] && int32(k) < target {
 						rank++
 					}
 				}
@@ -129,6 +132,12 @@ type Path struct {
 func Paths(ctx context.Context, m *gpt.Model, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
 	if origin < 1 || origin > len(s.Tokens) {
 		return nil, fmt.Errorf("predict: %s: origin %d: want 1…%d", s.Asset, origin, len(s.Tokens))
+	}
+	if window < 1 {
+		return nil, fmt.Errorf("predict: %s: window of %d tokens: want at least 1", s.Asset, window)
+	}
+	if n := codec.Tokenizer.Codes(); n < m.Vocab {
+		return nil, fmt.Errorf("predict: %s: the model draws %d tokens, the tokenizer knows %d: %w", s.Asset, m.Vocab, n, gpt.ErrVocabulary)
 	}
 	if s.States == nil {
 		return nil, fmt.Errorf("predict: %s: a bare token stream has no candles to continue", s.Asset)

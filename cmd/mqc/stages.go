@@ -259,8 +259,8 @@ func (a *app) runStage(ctx context.Context, job train.Job, pending *train.Pendin
 	switch {
 	case step.BestStep == 0:
 		a.say("  ! no step improved validation %s: the weights are those it started with (last step: %.4f)", step.Metric, step.Final)
-	case step.After > step.Before:
-		a.say("  ! this stage made validation %s worse", step.Metric)
+	case step.Final > step.Before:
+		a.say("  ! this stage ended worse than it began (validation %s %.4f): the weights are those of its best step", step.Metric, step.Final)
 	}
 	return b, nil
 }
