@@ -5,6 +5,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/predict"
+	"github.com/micro-quant/mqc/tokenizer"
 )
 
 // Row is one model or baseline of a table of next-token scores.
@@ -56,6 +58,10 @@ type Truth func(probs []float64, stream, index int)
 // has a token before it. seqLen bounds the window of the models (0: their own).
 // truth may be nil. It refuses targets that a model was fitted on.
 func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part dataset.Part, seqLen int, truth Truth) (*Table, error) {
+	V, err := vocabulary(models, streams)
+	if err != nil {
+		return nil, err
+	}
 	t := &Table{Part: part.String()}
 	hash := dataset.Hash(streams)
 	for _, s := range streams {
@@ -76,12 +82,6 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 	}
 	if t.Targets == 0 {
 		return nil, fmt.Errorf("eval: the %s part has no candles", part)
-	}
-	V := models[0].Bundle.Model.Vocab
-	for _, m := range models {
-		if m.Bundle.Model.Vocab != V {
-			return nil, fmt.Errorf("eval: %s has %d tokens, %s has %d: they cannot share a table", models[0].Name, V, m.Name, m.Bundle.Model.Vocab)
-		}
 	}
 
 	for _, b := range baselines(streams, V) {
@@ -117,6 +117,44 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 		t.Rows = append(t.Rows, row)
 	}
 	return t, nil
+}
+
+// vocabulary returns the number of tokens that the models and the streams share,
+// or an error where a token does not mean the same to all of them.
+func vocabulary(models []Named, streams []*dataset.Stream) (int, error) {
+	if len(models) == 0 {
+		return 0, errors.New("eval: no model to score")
+	}
+	first := models[0]
+	for _, m := range models {
+		b := m.Bundle
+		switch {
+		case b.Model == nil:
+			return 0, fmt.Errorf("eval: %s: %w", m.Name, checkpoint.ErrNoModel)
+		case b.Model.Vocab != first.Bundle.Model.Vocab:
+			return 0, fmt.Errorf("eval: %s has %d tokens, %s has %d: they cannot share a table", first.Name, first.Bundle.Model.Vocab, m.Name, b.Model.Vocab)
+		case !sameTokens(first.Bundle, b):
+			return 0, fmt.Errorf("eval: %s and %s have different tokenizers: they cannot share a table", first.Name, m.Name)
+		}
+	}
+	V := first.Bundle.Model.Vocab
+	for _, s := range streams {
+		for i, token := range s.Tokens {
+			if token < 0 || int(token) >= V {
+				return 0, fmt.Errorf("eval: %s: token %d is %d: %w 0…%d", s.Asset, i, token, gpt.ErrVocabulary, V-1)
+			}
+		}
+	}
+	return V, nil
+}
+
+// sameTokens reports whether two bundles encode candles alike. Of a bundle
+// that was trained on bare tokens nothing is known.
+func sameTokens(a, b *checkpoint.Bundle) bool {
+	if a == b || a.Tokenizer == nil || b.Tokenizer == nil {
+		return true
+	}
+	return *a.Scaler == *b.Scaler && tokenizer.Fingerprint(a.Tokenizer) == tokenizer.Fingerprint(b.Tokenizer)
 }
 
 // baseline is a distribution over the next token.

@@ -40,6 +40,9 @@ func NewTruth(m *market.Synthetic, codec dataset.Codec, streams []*dataset.Strea
 		if stream.Asset != m.Series[s].Symbol || len(stream.Tokens) != len(m.Series[s].Candles)-1 {
 			return nil, fmt.Errorf("eval: truth: stream %d is %s with %d tokens, the market has %s with %d candles", s, stream.Asset, len(stream.Tokens), m.Series[s].Symbol, len(m.Series[s].Candles))
 		}
+		if stream.States == nil {
+			return nil, fmt.Errorf("eval: truth: %s is a bare token stream, whose scale is not known", stream.Asset)
+		}
 		lo, hi := stream.Bounds(part)
 		for i := lo; i < hi; i++ {
 			x, regime := ratio(s, i)
