@@ -164,8 +164,8 @@ type baseline struct {
 }
 
 func baselines(streams []*dataset.Stream, V int) []baseline {
-	unigram, bigram := forecast.FitUnigram(streams, V), forecast.FitBigram(streams, V)
-	return []baseline{
+	unigram, bigram, asset := forecast.FitUnigram(streams, V), forecast.FitBigram(streams, V), forecast.FitAssetUnigram(streams, V)
+	list := []baseline{
 		{"uniform", "", func(probs []float64, _, _ int) {
 			for k := range probs {
 				probs[k] = 1 / float64(V)
@@ -176,6 +176,12 @@ func baselines(streams []*dataset.Stream, V int) []baseline {
 			bigram.Probabilities(probs, streams[s].Tokens[i-1])
 		}},
 	}
+	if len(streams) > 1 {
+		list = append(list, baseline{"unigram per asset", fmt.Sprintf("weight %.2g, chosen on validation", asset.Lambda), func(probs []float64, s, _ int) {
+			asset.Probabilities(probs, s)
+		}})
+	}
+	return list
 }
 
 // score runs a distribution over every target of a part.

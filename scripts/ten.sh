@@ -24,7 +24,7 @@ for scored in all BTC-USD; do
 	"$mqc" eval --checkpoint pretrain.safetensors,midtrain.safetensors,sft.safetensors,rl.safetensors --data "$source" --split test --json | awk -v scored=$scored '
 		{ gsub(/[",]/, "") }
 		/targets:/ && !targets { targets = $2 }
-		/name:/ { name = $2; steps = "" }
+		/name:/ { sub(/^ *name: */, ""); name = $0; gsub(/ /, "_", name); steps = "" }
 		/nats:/ { nats[name] = $2; order[++n] = name }
 		/bits:/ { bits[name] = $2 }
 		/perplexity:/ { ppl[name] = $2 }
