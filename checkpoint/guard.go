@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/micro-quant/mqc/dataset"
 )
@@ -37,6 +38,16 @@ func (b *Bundle) CheckHeldOut(s *dataset.Stream, from, to int, hash string) (sel
 		}
 	}
 	return selected, nil
+}
+
+// Knows reports whether the weights were fitted on candles of an asset.
+func (b *Bundle) Knows(asset string) bool {
+	for _, r := range b.Fit {
+		if r.Part == Weights && slices.Contains(r.Assets, asset) {
+			return true
+		}
+	}
+	return false
 }
 
 // first returns the first of the targets [from,to) that lies in r, or −1.

@@ -33,7 +33,7 @@ type Row struct {
 type Asset struct {
 	Name    string `json:"name"`
 	Targets int    `json:"targets"`
-	Unseen  bool   `json:"unseen,omitempty"` // no training candle
+	Unseen  bool   `json:"unseen,omitempty"` // a model of the table was not trained on it
 }
 
 // Table is the scores of several models on the same targets.
@@ -70,15 +70,17 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 		if lo >= hi {
 			continue
 		}
-		t.Assets = append(t.Assets, Asset{Name: s.Asset, Targets: hi - lo, Unseen: s.Unseen()})
+		asset := Asset{Name: s.Asset, Targets: hi - lo, Unseen: s.Unseen()}
 		t.Targets += hi - lo
 		for _, m := range models {
+			asset.Unseen = asset.Unseen || !m.Bundle.Knows(s.Asset)
 			selected, err := m.Bundle.CheckHeldOut(s, lo, hi, hash)
 			if err != nil {
 				return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 			}
 			t.Selected = t.Selected || selected
 		}
+		t.Assets = append(t.Assets, asset)
 	}
 	if t.Targets == 0 {
 		return nil, fmt.Errorf("eval: the %s part has no candles", part)
