@@ -43,13 +43,17 @@ func borrowScores(n int) *[]float32 {
 func AttentionForward(out, lse, q, k, v []float32, B, T, H, KV, D int) {
 	want("AttentionForward", "q", q, B*T*H*D)
 	want("AttentionForward", "k", k, B*T*KV*D)
-	// A late position has more keys than an early one; B·T rows dealt out in
-	// order still balance, because every sequence is cut alike.
 	parallel.For(B*T, rowGrain(H*D), func(lo, hi int) {
 		s := borrowScores(T)
 		defer scores.Put(s)
-		for r := lo; r < hi; r++ {
-			b, t := r/T, r%T
+		for i := lo; i < hi; i++ {
+			// A late position has more keys than an early one. They take turns
+			// from both ends, so that ranges of equal length are equal work.
+			b, t := i/T, i%T/2
+			if i%T%2 == 1 {
+				t = T - 1 - t
+			}
+			r := b*T + t
 			span := [1]KVSpan{{K: k[b*T*KV*D:], V: v[b*T*KV*D:], N: t + 1}}
 			attendRow(out[r*H*D:(r+1)*H*D], lse[r*H:(r+1)*H], q[r*H*D:(r+1)*H*D], span[:], *s, H, KV, D)
 		}
@@ -79,12 +83,15 @@ func attendRow(out, lse, q []float32, spans []KVSpan, s []float32, H, KV, D int)
 		head, kv := q[h*D:(h+1)*D], h/group
 		n, peak := 0, float32(math.Inf(-1))
 		for _, span := range spans {
-			for u := range span.N {
-				x := dot(head, span.K[(u*KV+kv)*D:(u*KV+kv+1)*D]) * scale
-				s[n] = x
-				peak = max(peak, x)
-				n++
+			if span.N > 0 {
+				kernel.Dots(s[n:n+span.N], head, span.K[kv*D:], KV*D)
+				n += span.N
 			}
+		}
+		for u, x := range s[:n] {
+			x *= scale
+			s[u] = x
+			peak = max(peak, x)
 		}
 		sum := 0.0
 		for u, x := range s[:n] {
@@ -98,11 +105,14 @@ func attendRow(out, lse, q []float32, spans []KVSpan, s []float32, H, KV, D int)
 		to := out[h*D : (h+1)*D]
 		clear(to)
 		norm := float32(1 / sum)
+		for u := range s[:n] {
+			s[u] *= norm
+		}
 		n = 0
 		for _, span := range spans {
-			for u := range span.N {
-				axpy(to, s[n]*norm, span.V[(u*KV+kv)*D:(u*KV+kv+1)*D])
-				n++
+			if span.N > 0 {
+				kernel.Mix(to, s[n:n+span.N], span.V[kv*D:], KV*D)
+				n += span.N
 			}
 		}
 	}
@@ -128,50 +138,32 @@ func AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v []float32, B, T, H, K
 	scale := float32(1 / math.Sqrt(float64(D)))
 	group := H / KV
 	parallel.For(B*KV, 1, func(lo, hi int) {
+		buffer := borrowScores(2 * T)
+		defer scores.Put(buffer)
 		for pair := lo; pair < hi; pair++ {
 			b, kv := pair/KV, pair%KV
+			first := (b*T*KV + kv) * D
 			for t := range T {
+				p, ds := (*buffer)[:t+1], (*buffer)[T:T+t+1]
 				for h := kv * group; h < (kv+1)*group; h++ {
 					row := ((b*T+t)*H + h) * D
-					do, qh, dqh := dout[row:row+D], q[row:row+D], dq[row:row+D]
+					do, qh := dout[row:row+D], q[row:row+D]
 					l := lse[(b*T+t)*H+h]
-					delta := dot(do, out[row:row+D])
-					for u := range t + 1 {
-						at := ((b*T+u)*KV + kv) * D
-						ku := k[at : at+D]
-						p := kernel.Exp(dot(qh, ku)*scale - l)
-						axpy(dv[at:at+D], p, do)
-						ds := p * (dot(do, v[at:at+D]) - delta) * scale
-						axpy(dqh, ds, ku)
-						axpy(dk[at:at+D], ds, qh)
+					delta := kernel.Dot(do, out[row:row+D])
+					kernel.Dots(p, qh, k[first:], KV*D)
+					kernel.Dots(ds, do, v[first:], KV*D)
+					for u := range p {
+						p[u] = kernel.Exp(p[u]*scale - l)
+						ds[u] = p[u] * (ds[u] - delta) * scale
+					}
+					kernel.Mix(dq[row:row+D], ds, k[first:], KV*D)
+					for u := range p {
+						at := first + u*KV*D
+						kernel.Axpy(dv[at:at+D], p[u], do)
+						kernel.Axpy(dk[at:at+D], ds[u], qh)
 					}
 				}
 			}
 		}
 	})
-}
-
-// dot sums in four interleaved parts: the latency of one addition would
-// otherwise be the limit. The order is a function of the length alone.
-func dot(a, b []float32) float32 {
-	b = b[:len(a)]
-	var s0, s1, s2, s3 float32
-	i := 0
-	for ; i+4 <= len(a); i += 4 {
-		s0 += a[i] * b[i]
-		s1 += a[i+1] * b[i+1]
-		s2 += a[i+2] * b[i+2]
-		s3 += a[i+3] * b[i+3]
-	}
-	for ; i < len(a); i++ {
-		s0 += a[i] * b[i]
-	}
-	return (s0 + s1) + (s2 + s3)
-}
-
-func axpy(y []float32, a float32, x []float32) {
-	x = x[:len(y)]
-	for i := range y {
-		y[i] += a * x[i]
-	}
 }

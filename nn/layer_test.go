@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/micro-quant/mqc/internal/kernel"
 )
 
 // naive is attention by its definition, in float64.
@@ -141,7 +143,7 @@ func TestRopeIsRelative(t *testing.T) {
 		a, b := slices.Clone(q), slices.Clone(k)
 		rope.Forward(a, []int32{tq}, 1, 1, D)
 		rope.Forward(b, []int32{tk}, 1, 1, D)
-		return float64(dot(a, b))
+		return float64(kernel.Dot(a, b))
 	}
 	if d := math.Abs(product(9, 4) - product(60, 55)); d > 1e-5 {
 		t.Errorf("products at distance 5 differ by %v", d)
