@@ -10,23 +10,12 @@ import (
 	"github.com/micro-quant/mqc/internal/parallel"
 )
 
-// Tile of the generic code. Its 2×3 sums, 5 operands and 4 products in flight
-// are what the compiler keeps in the 15 registers of SSE; a 2×4 tile spills.
-const (
-	tileM = 2
-	tileN = 3
-)
-
-// panel is how many elements of op(W) are packed at a time: 128 KiB stay in the
-// second-level cache while the rows of X pass by.
-const panel = 1 << 15
-
 // GemmNT is Y = X·Wᵀ, or Y += X·Wᵀ if accumulate.
 //
 //	y (M, N)   x (M, K)   w (N, K)
 func GemmNT(y, x, w []float32, M, N, K int, accumulate bool) {
 	check("GemmNT", y, x, w, M, N, K)
-	gemm(y, x, w, M, N, K, false, true, accumulate)
+	gemm(&product{y, x, w, M, N, K, false, true, accumulate})
 }
 
 // GemmNN is Y = X·W, or Y += X·W if accumulate.
@@ -34,7 +23,7 @@ func GemmNT(y, x, w []float32, M, N, K int, accumulate bool) {
 //	y (M, N)   x (M, K)   w (K, N)
 func GemmNN(y, x, w []float32, M, N, K int, accumulate bool) {
 	check("GemmNN", y, x, w, M, N, K)
-	gemm(y, x, w, M, N, K, false, false, accumulate)
+	gemm(&product{y, x, w, M, N, K, false, false, accumulate})
 }
 
 // GemmTN is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
@@ -42,7 +31,7 @@ func GemmNN(y, x, w []float32, M, N, K int, accumulate bool) {
 //	y (M, N)   x (K, M)   w (K, N)
 func GemmTN(y, x, w []float32, M, N, K int, accumulate bool) {
 	check("GemmTN", y, x, w, M, N, K)
-	gemm(y, x, w, M, N, K, true, false, accumulate)
+	gemm(&product{y, x, w, M, N, K, true, false, accumulate})
 }
 
 func check(name string, y, x, w []float32, M, N, K int) {
@@ -51,146 +40,140 @@ func check(name string, y, x, w []float32, M, N, K int) {
 	}
 }
 
-// scratch holds the packed operands of one worker. The elements of a tile at
-// one k lie together, and tile follows tile.
-type scratch struct {
-	x [][tileM]float32 // (row tiles, K)
-	w [][tileN]float32 // (column tiles of a panel, K)
+// product is one call. Element (m, n) of Y is a single chain over all of K,
+//
+//	y = 0 or, if accumulate, y[m,n];  for k in order: y = y + op(X)[m,k]·op(W)[k,n]
+//
+// with the multiplication and the addition rounded once where the engine has
+// fused instructions. Blocks of K pass the chain on through Y, so that no size
+// below, and no position of a tile, is visible in the bits.
+type product struct {
+	y, x, w                    []float32
+	M, N, K                    int
+	transX, transW, accumulate bool
 }
 
-var pool = sync.Pool{New: func() any { return new(scratch) }}
+// The sizes of blocks, from the caches of a core (Goto & van de Geijn 2008):
+// a panel of x, 12·blockK floats or 24 KiB, stays in L1 while the panels of a
+// slice of w, sliceN·blockK or 512 KiB, pass by from L2; the slices of blockN
+// columns, 4 MiB, come back from L3 for every block of rows.
+const (
+	blockK      = 512
+	blockPanels = 8
+	sliceN      = 256
+	blockN      = 2048
+)
 
-// gemm multiplies op(X) by op(W). Workers share out the longer side of Y. Both
-// operands are packed, so that the micro-kernel reads forward only.
-func gemm(y, x, w []float32, M, N, K int, transX, transW, accumulate bool) {
-	// A range must pay for its goroutine: about 2^15 multiplications.
-	if M >= N {
-		parallel.For(M, max(1, 1<<15/max(1, N*K)), func(lo, hi int) {
-			block(y, x, w, lo, hi, 0, N, M, N, K, transX, transW, accumulate)
+// minWork is how many multiplications pay for a goroutine: about 10 µs.
+const minWork = 1 << 19
+
+// packWork is what packing an element costs, in multiplications: for few rows
+// it is most of the work.
+const packWork = 8
+
+// gemm shares out the longer side of Y, in whole panels.
+func gemm(p *product) {
+	if p.M <= 0 || p.N <= 0 {
+		return
+	}
+	if p.K <= 0 {
+		if !p.accumulate {
+			clear(p.y[:p.M*p.N])
+		}
+		return
+	}
+	e := active
+	if p.M >= p.N {
+		panels := ceilDiv(p.M, e.rows)
+		work := e.rows * (p.N + packWork) * p.K
+		parallel.For(panels, ceilDiv(minWork, work), func(lo, hi int) {
+			p.block(e, lo*p.M/panels, hi*p.M/panels, 0, p.N)
 		})
 		return
 	}
-	parallel.For(N, max(1, 1<<15/max(1, M*K)), func(lo, hi int) {
-		block(y, x, w, 0, M, lo, hi, M, N, K, transX, transW, accumulate)
+	work := e.cols * (p.M + packWork) * p.K
+	parallel.For(ceilDiv(p.N, e.cols), ceilDiv(minWork, work), func(lo, hi int) {
+		p.block(e, 0, p.M, lo*e.cols, min(hi*e.cols, p.N))
 	})
 }
 
+// scratch holds the packed panels of one worker, and a tile for the right edge
+// of Y.
+type scratch struct{ x, w, edge []float32 }
+
+var pool = sync.Pool{New: func() any { return new(scratch) }}
+
 // block computes rows [m0,m1) and columns [n0,n1) of Y.
-func block(y, x, w []float32, m0, m1, n0, n1, M, N, K int, transX, transW, accumulate bool) {
+func (p *product) block(e *engine, m0, m1, n0, n1 int) {
 	s := pool.Get().(*scratch)
 	defer pool.Put(s)
-	rows := (m1 - m0 + tileM - 1) / tileM
-	s.x = resize(s.x, rows*K)
-	packX(s.x, x, m0, m1, M, K, transX)
 
-	width := max(1, panel/(tileN*max(1, K))) * tileN
-	for p0 := n0; p0 < n1; p0 += width {
-		p1 := min(p0+width, n1)
-		columns := (p1 - p0 + tileN - 1) / tileN
-		s.w = resize(s.w, columns*K)
-		packW(s.w, w, p0, p1, N, K, transW)
-		for i := range rows {
-			m := m0 + i*tileM
-			for j := range columns {
-				n := p0 + j*tileN
-				c := tile2x3(s.x[i*K:(i+1)*K], s.w[j*K:(j+1)*K])
-				for a := range min(tileM, m1-m) {
-					store(y[(m+a)*N+n:(m+a)*N+min(n+tileN, p1)], c[a*tileN:], accumulate)
+	// Panels of almost equal height: 16 rows are 8 and 8, not 12 and 4.
+	panels := ceilDiv(m1-m0, e.rows)
+	row := func(panel int) int { return m0 + panel*(m1-m0)/panels }
+	// One block of rows has no use for w beyond the slice at hand.
+	width := blockN
+	if panels <= blockPanels {
+		width = sliceN
+	}
+	depth := min(blockK, p.K)
+	s.x = resize(s.x, min(panels, blockPanels)*e.rows*depth)
+	s.w = resize(s.w, min(width, ceilDiv(n1-n0, e.cols)*e.cols)*depth)
+	s.edge = resize(s.edge, e.rows*e.cols)
+
+	for k0 := 0; k0 < p.K; k0 += blockK {
+		depth := min(blockK, p.K-k0)
+		load := p.accumulate || k0 > 0
+		for nb := n0; nb < n1; nb += width {
+			end := min(nb+width, n1)
+			for p0 := 0; p0 < panels; p0 += blockPanels {
+				p1 := min(p0+blockPanels, panels)
+				if nb == n0 || panels > blockPanels {
+					for i := p0; i < p1; i++ {
+						p.packX(e, s.x[(row(i)-row(p0))*depth:], row(i), row(i+1)-row(i), k0, depth)
+					}
+				}
+				for slice := nb; slice < end; slice += sliceN {
+					last := min(slice+sliceN, end)
+					for n := slice; p0 == 0 && n < last; n += e.cols {
+						p.packW(e, s.w[(n-nb)*depth:], n, min(e.cols, last-n), k0, depth)
+					}
+					for i := p0; i < p1; i++ {
+						m, rows := row(i), row(i+1)-row(i)
+						x := s.x[(m-row(p0))*depth:]
+						for n := slice; n < last; n += e.cols {
+							w := s.w[(n-nb)*depth:]
+							if n+e.cols <= last {
+								e.tile(p.y[m*p.N+n:], p.N, x, w, rows, depth, load)
+							} else {
+								p.edge(e, s.edge, m, n, rows, last-n, x, w, depth, load)
+							}
+						}
+					}
 				}
 			}
 		}
 	}
 }
 
-// tile2x3 is the micro-kernel: six dot products over packed operands, each
-// summed in the order of k.
-func tile2x3(x [][tileM]float32, w [][tileN]float32) [tileM * tileN]float32 {
-	var c0, c1, c2, c3, c4, c5 float32
-	w = w[:len(x)]
-	for k := range x {
-		a, b := &x[k], &w[k]
-		x0, x1 := a[0], a[1]
-		c0 += x0 * b[0]
-		c3 += x1 * b[0]
-		c1 += x0 * b[1]
-		c4 += x1 * b[1]
-		c2 += x0 * b[2]
-		c5 += x1 * b[2]
+// edge computes a tile that is cut off at the right by way of a whole one.
+func (p *product) edge(e *engine, tile []float32, m, n, rows, cols int, x, w []float32, depth int, load bool) {
+	for r := 0; load && r < rows; r++ {
+		copy(tile[r*e.cols:][:cols], p.y[(m+r)*p.N+n:])
 	}
-	return [...]float32{c0, c1, c2, c3, c4, c5}
-}
-
-func store(y, c []float32, accumulate bool) {
-	c = c[:len(y)]
-	if !accumulate {
-		copy(y, c)
-		return
-	}
-	for i, v := range c {
-		y[i] += v
+	e.tile(tile, e.cols, x, w, rows, depth, load)
+	for r := range rows {
+		copy(p.y[(m+r)*p.N+n:], tile[r*e.cols:][:cols])
 	}
 }
 
-// packX packs rows [m0,m1) of op(X). A last row without a partner is packed
-// twice: its second sum is dropped.
-func packX(to [][tileM]float32, x []float32, m0, m1, M, K int, trans bool) {
-	if trans {
-		// k in short runs: the lines that one tile reads, the next reads again.
-		for k0 := 0; k0 < K; k0 += strip {
-			k1 := min(k0+strip, K)
-			for m, t := m0, 0; m < m1; m, t = m+tileM, t+K {
-				second := min(m+1, m1-1) - m
-				for k := k0; k < k1; k++ {
-					from := x[k*M+m:]
-					to[t+k] = [...]float32{from[0], from[second]}
-				}
-			}
-		}
-		return
-	}
-	for m, t := m0, 0; m < m1; m, t = m+tileM, t+K {
-		second := min(m+1, m1-1)
-		r0, r1 := x[m*K:(m+1)*K], x[second*K:(second+1)*K]
-		tile := to[t : t+K]
-		for k := range tile {
-			tile[k] = [...]float32{r0[k], r1[k]}
-		}
-	}
-}
-
-// packW packs columns [n0,n1) of op(W). What is missing in the last tile is
-// packed from column n1−1: those sums are dropped.
-func packW(to [][tileN]float32, w []float32, n0, n1, N, K int, trans bool) {
-	if !trans {
-		for k0 := 0; k0 < K; k0 += strip {
-			k1 := min(k0+strip, K)
-			for n, t := n0, 0; n < n1; n, t = n+tileN, t+K {
-				second, third := min(n+1, n1-1)-n, min(n+2, n1-1)-n
-				for k := k0; k < k1; k++ {
-					from := w[k*N+n:]
-					to[t+k] = [...]float32{from[0], from[second], from[third]}
-				}
-			}
-		}
-		return
-	}
-	for n, t := n0, 0; n < n1; n, t = n+tileN, t+K {
-		second, third := min(n+1, n1-1), min(n+2, n1-1)
-		r0, r1, r2 := w[n*K:(n+1)*K], w[second*K:(second+1)*K], w[third*K:(third+1)*K]
-		tile := to[t : t+K]
-		for k := range tile {
-			tile[k] = [...]float32{r0[k], r1[k], r2[k]}
-		}
-	}
-}
-
-// strip is how many rows a strided pack runs through before the next tile: as
-// many lines fit the first-level cache with room to spare.
-const strip = 64
-
-func resize[E any](s []E, n int) []E {
+// resize returns at least n floats. Memory above 32 KiB begins at a page, so
+// that panels keep to cache lines.
+func resize(s []float32, n int) []float32 {
 	if cap(s) < n {
-		return make([]E, n)
+		return make([]float32, n, max(n, 1<<14))
 	}
 	return s[:n]
 }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -7,6 +7,25 @@ import (
 	"testing"
 )
 
+// guarded returns n random numbers with no-numbers before and behind: what
+// reads past an end shows in the result, what writes there in the guards.
+func guarded(r *rand.Rand, n int) (s []float32, intact func() bool) {
+	const guard = 8
+	all := random(r, n+2*guard)
+	nan := float32(math.NaN())
+	for i := range guard {
+		all[i], all[len(all)-1-i] = nan, nan
+	}
+	return all[guard : guard+n], func() bool {
+		for i := range guard {
+			if all[i] == all[i] || all[len(all)-1-i] == all[len(all)-1-i] {
+				return false
+			}
+		}
+		return true
+	}
+}
+
 func TestDotMatchesItsDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for n := range 35 {

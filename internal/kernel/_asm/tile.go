@@ -1,0 +1,151 @@
+package main
+
+// isa is what a micro-kernel needs to know of an instruction set.
+type isa struct {
+	name  string
+	reg   string // of a vector
+	bytes int    // in a vector
+	rows  int    // of the largest tile; a tile is two vectors wide
+	regs  int    // vectors that the machine has
+}
+
+// The largest tiles: as many sums as leave two registers for a row of w and
+// some for elements of x that are on their way.
+var (
+	avx512 = isa{name: "AVX512", reg: "Z", bytes: 64, rows: 12, regs: 32}
+	avx2   = isa{name: "AVX2", reg: "Y", bytes: 32, rows: 6, regs: 16}
+)
+
+// unroll is how many steps of k one turn of the main loop takes.
+const unroll = 4
+
+// tiles writes the micro-kernel: for every number of rows from 1 to the
+// largest a loop over k with all sums in registers,
+//
+//	y[r, c] = fma(x[k, r], w[k, c], y[r, c])   for k in order
+//
+// so every element of y is one chain, and its bits are the same in a tile of
+// any height and on both instruction sets.
+func tiles(s *source, m isa) {
+	s.text("tile"+m.name, "y *float32, ldy int, x, w *float32, rows, k int, load bool", 49)
+	s.op("MOVQ y+0(FP), DI")
+	s.op("MOVQ ldy+8(FP), SI")
+	s.op("SHLQ $2, SI")
+	s.op("MOVQ x+16(FP), AX")
+	s.op("MOVQ w+24(FP), BX")
+	s.op("MOVQ rows+32(FP), DX")
+	s.op("MOVQ k+40(FP), CX")
+	s.op("MOVBLZX load+48(FP), R9")
+	s.op("MOVQ DI, R8")
+	for rows := m.rows; rows > 1; rows-- {
+		s.op("CMPQ DX, $%d", rows)
+		s.op("JEQ  rows%d", rows)
+	}
+	for rows := 1; rows <= m.rows; rows++ {
+		tile(s, m, rows)
+	}
+}
+
+func tile(s *source, m isa, rows int) {
+	sum := func(r, v int) int { return 2*r + v }
+	s.label("\nrows%d", rows)
+	s.op("TESTQ R9, R9")
+	s.op("JZ    zero%d", rows)
+	for r := range rows {
+		s.op("VMOVUPS (R8), %s%d", m.reg, sum(r, 0))
+		s.op("VMOVUPS %d(R8), %s%d", m.bytes, m.reg, sum(r, 1))
+		if r+1 < rows {
+			s.op("ADDQ SI, R8")
+		}
+	}
+	s.op("JMP start%d", rows)
+	s.label("zero%d", rows)
+	for i := range 2 * rows {
+		// XMM: clears the whole vector, and every machine knows the idiom.
+		if i < 16 {
+			s.op("VXORPS X%d, X%d, X%d", i, i, i)
+		} else {
+			s.op("VPXORD Z%d, Z%d, Z%d", i, i, i)
+		}
+	}
+	s.label("start%d", rows)
+	// The tile to the right is next: its lines come while this one computes.
+	s.op("MOVQ DI, R8")
+	for r := range rows {
+		for at := 0; at < 2*m.bytes; at += 64 {
+			s.op("PREFETCHT0 %d(R8)", 2*m.bytes+at)
+		}
+		if r+1 < rows {
+			s.op("ADDQ SI, R8")
+		}
+	}
+	s.op("SUBQ $%d, CX", unroll)
+	s.op("JLT  tail%d", rows)
+	s.op("PCALIGN $32")
+	s.label("loop%d", rows)
+	for u := range unroll {
+		step(s, m, rows, u)
+	}
+	s.op("ADDQ $%d, AX", unroll*rows*4)
+	s.op("ADDQ $%d, BX", unroll*2*m.bytes)
+	s.op("SUBQ $%d, CX", unroll)
+	s.op("JGE  loop%d", rows)
+	s.label("tail%d", rows)
+	s.op("ADDQ $%d, CX", unroll)
+	s.op("JZ   store%d", rows)
+	s.label("one%d", rows)
+	step(s, m, rows, 0)
+	s.op("ADDQ $%d, AX", rows*4)
+	s.op("ADDQ $%d, BX", 2*m.bytes)
+	s.op("DECQ CX")
+	s.op("JNZ  one%d", rows)
+	s.label("store%d", rows)
+	for r := range rows {
+		s.op("VMOVUPS %s%d, (DI)", m.reg, sum(r, 0))
+		s.op("VMOVUPS %s%d, %d(DI)", m.reg, sum(r, 1), m.bytes)
+		if r+1 < rows {
+			s.op("ADDQ SI, DI")
+		}
+	}
+	s.op("VZEROUPPER")
+	s.op("RET")
+}
+
+// step is one k: a row of w against each element of a column of x.
+func step(s *source, m isa, rows, u int) {
+	w := 2 * m.rows
+	spare := m.regs - w - 2
+	for v := range 2 {
+		s.op("VMOVUPS %d(BX), %s%d", (2*u+v)*m.bytes, m.reg, w+v)
+	}
+	for r := range rows {
+		x := w + 2 + r%spare
+		s.op("VBROADCASTSS %d(AX), %s%d", (u*rows+r)*4, m.reg, x)
+		for v := range 2 {
+			s.op("VFMADD231PS %s%d, %s%d, %s%d", m.reg, x, m.reg, w+v, m.reg, 2*r+v)
+		}
+	}
+}
+
+// peakChains is how many independent sums keep every FMA unit busy: latency 4
+// times 2 units, and half as many again.
+const peakChains = 12
+
+// peak writes a loop of nothing but multiply-adds on registers, the most that
+// a core can do.
+func peak(s *source, m isa) {
+	s.text("peak"+m.name, "turns int", 8)
+	s.op("MOVQ turns+0(FP), CX")
+	for i := range peakChains + 2 {
+		s.op("VXORPS X%d, X%d, X%d", i, i, i)
+	}
+	s.op("PCALIGN $32")
+	s.label("turn")
+	for i := range peakChains {
+		s.op("VFMADD231PS %s%d, %s%d, %s%d", m.reg, peakChains, m.reg, peakChains+1, m.reg, i)
+	}
+	s.op("DECQ CX")
+	s.op("JNZ  turn")
+	s.op("VZEROUPPER")
+	s.op("RET")
+}
