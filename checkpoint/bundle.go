@@ -121,10 +121,6 @@ type tokenizerHeader struct {
 // version is the version of the layout. A reader refuses what is newer.
 const version = 1
 
-// maxSeqLen bounds the tables that a model makes for its positions. No tensor
-// has that size, so a damaged header could ask for any amount of memory.
-const maxSeqLen = 1 << 16
-
 // maxOversize is how many times more values than it has a file may claim for
 // its model: one that lacks a tensor is told which, one that lacks nearly all
 // gets no memory.
@@ -144,9 +140,6 @@ func (b *Bundle) encode() (header, []tensor, error) {
 	}
 	var tensors []tensor
 	if b.Model != nil {
-		if err := checkSeqLen(b.Model.Config); err != nil {
-			return h, nil, err
-		}
 		h.Config = &b.Model.Config
 		tensors = modelTensors(tensors, modelPrefix, b.Model, b.Model.Params)
 	}
@@ -169,13 +162,6 @@ func modelTensors(to []tensor, prefix string, m *gpt.Model, arena []float32) []t
 		to = append(to, tensor{prefix + t.Name, []int{t.Rows, t.Cols}, t.View(arena)})
 	}
 	return to
-}
-
-func checkSeqLen(c gpt.Config) error {
-	if c.SeqLen > maxSeqLen {
-		return fmt.Errorf("seq_len %d: want at most %d", c.SeqLen, maxSeqLen)
-	}
-	return nil
 }
 
 // decode builds a bundle from a header and the tensors of a file.
@@ -220,7 +206,7 @@ func decode(h header, f *file) (*Bundle, error) {
 // model builds the model of a config. Nothing is allocated that the size of
 // the file does not justify.
 func (f *file) model(c gpt.Config) (*gpt.Model, error) {
-	if err := errors.Join(c.Validate(), checkSeqLen(c)); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if n := f.elements(modelPrefix); c.Parameters()/maxOversize > n {

@@ -75,10 +75,6 @@ func write(path string, h header, tensors []tensor) error {
 	}
 	data := make(map[string]tensor, len(tensors))
 	for _, t := range tensors {
-		// What could not be read back must not replace what can.
-		if err := checkFinite(t.data); err != nil {
-			return fmt.Errorf("checkpoint: %s: tensor %q: %w", path, t.name, err)
-		}
 		data[t.name] = t
 	}
 	err = atomicfile.Write(path, func(w io.Writer) error {
@@ -274,16 +270,11 @@ func (f *file) finish() error {
 // fill decodes from, four bytes a value, and refuses what is no number.
 func fill(to []float32, from []byte) error {
 	for i := range to {
-		to[i] = math.Float32frombits(binary.LittleEndian.Uint32(from[4*i:]))
-	}
-	return checkFinite(to)
-}
-
-func checkFinite(x []float32) error {
-	for i, v := range x {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(from[4*i:]))
 		if v-v != 0 { // NaN or infinite
 			return fmt.Errorf("value %d is %v", i, v)
 		}
+		to[i] = v
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func (b *Bundle) Knows(asset string) bool {
 func (r Range) first(s *dataset.Stream, from, to int, hash string) int {
 	for i := from; i < to; i++ {
 		if s.Times == nil {
-			if r.Hash == hash && i >= r.FromIndex && i < r.ToIndex {
+			if r.Hash == hash && slices.Contains(r.Assets, s.Asset) && i >= r.FromIndex && i < r.ToIndex {
 				return i
 			}
 			continue

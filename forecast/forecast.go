@@ -99,17 +99,18 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 	return f, nil
 }
 
-// weekendMemory is how many of the newest candles tell whether an asset trades
-// on weekends.
-const weekendMemory = 60
+// weekendMemory is how far back is looked to tell whether an asset trades on
+// weekends: over four of them, whatever the interval.
+const weekendMemory = 28 * 24 * time.Hour
 
 // nextTimes continues the times of a series. Weekends are left out where the
 // newest candles have none.
 func nextTimes(s *market.Series, n int) []time.Time {
-	recent := s.Candles[max(0, len(s.Candles)-weekendMemory):]
-	weekends := slices.ContainsFunc(recent, func(c market.Candle) bool { return weekend(c.Time) })
+	t := s.Candles[len(s.Candles)-1].Time
+	weekends := slices.ContainsFunc(s.Candles, func(c market.Candle) bool {
+		return weekend(c.Time) && t.Sub(c.Time) < weekendMemory
+	})
 	skip := !weekends && time.Duration(s.Interval) <= 24*time.Hour
-	t := recent[len(recent)-1].Time
 	var times []time.Time
 	for len(times) < n {
 		t = t.Add(time.Duration(s.Interval))

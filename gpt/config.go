@@ -34,6 +34,10 @@ type Config struct {
 	Features int `json:"features,omitempty"`
 }
 
+// MaxSeqLen bounds the tables that a model makes for its positions. No tensor
+// has that size, so a damaged file could otherwise ask for any amount of memory.
+const MaxSeqLen = 1 << 16
+
 // presets are the named shapes of the command line.
 var presets = map[string]Config{
 	// The model of the specification: 19.4M parameters.
@@ -81,7 +85,7 @@ func (c Config) Validate() error {
 		}
 	}
 	fault(c.Vocab < 2, "vocab %d: want at least 2", c.Vocab)
-	fault(c.SeqLen < 2, "seq_len %d: want at least 2", c.SeqLen)
+	fault(c.SeqLen < 2 || c.SeqLen > MaxSeqLen, "seq_len %d: want 2 to %d", c.SeqLen, MaxSeqLen)
 	fault(c.Layers < 1, "layers %d: want at least 1", c.Layers)
 	fault(c.Heads < 1, "heads %d: want at least 1", c.Heads)
 	fault(c.KVHeads < 1 || c.Heads > 0 && c.KVHeads > 0 && c.Heads%c.KVHeads != 0,

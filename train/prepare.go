@@ -54,7 +54,7 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	}
 	for _, part := range []string{checkpoint.Scaler, checkpoint.Tokenizer} {
 		fit, _ := Seen(part, "", streams)
-		b.Fit = append(b.Fit, fit)
+		b.Fit = append(b.Fit, fit...)
 	}
 	return b, nil
 }

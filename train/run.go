@@ -142,8 +142,8 @@ func (t *trainer) result() *checkpoint.Bundle {
 		panic(err) // a struct of numbers and strings
 	}
 	fit, selected := Seen(checkpoint.Weights, r.Stage, t.job.Streams)
-	out.Fit = append(append([]checkpoint.Range(nil), t.bundle.Fit...), fit)
-	out.Selected = append(append([]checkpoint.Range(nil), t.bundle.Selected...), selected)
+	out.Fit = append(append([]checkpoint.Range(nil), t.bundle.Fit...), fit...)
+	out.Selected = append(append([]checkpoint.Range(nil), t.bundle.Selected...), selected...)
 	out.Lineage = append(append([]checkpoint.Step(nil), t.bundle.Lineage...), checkpoint.Step{
 		Stage: r.Stage, Parent: s.Parent, Data: s.Data, Recipe: recipe,
 		Steps: s.Step, BestStep: s.BestStep,
@@ -164,28 +164,37 @@ func count(streams []*dataset.Stream, part dataset.Part) (n int) {
 }
 
 // Seen returns the ranges of the training and of the validation part of
-// streams, as a part that was fitted on the one and chosen on the other.
-func Seen(part, stage string, streams []*dataset.Stream) (fit, selected checkpoint.Range) {
-	of := func(p dataset.Part) checkpoint.Range {
-		r := checkpoint.Range{Part: part, Stage: stage}
-		for _, s := range streams {
-			lo, hi := s.Bounds(p)
-			if lo >= hi {
-				continue
-			}
-			r.Assets = append(r.Assets, s.Asset)
-			if s.Times == nil {
-				r.Hash, r.FromIndex, r.ToIndex = dataset.Hash(streams), lo, hi
-				continue
-			}
-			if first := s.Times[lo]; r.First.IsZero() || first.Before(r.First) {
-				r.First = first
-			}
-			if last := s.Times[hi-1]; last.After(r.Last) {
-				r.Last = last
-			}
+// streams, as a part that was fitted on the one and chosen on the other: one
+// range of dates for all assets together, and one range of indices for every
+// stream without dates.
+func Seen(part, stage string, streams []*dataset.Stream) (fit, selected []checkpoint.Range) {
+	return seen(part, stage, streams, dataset.Train), seen(part, stage, streams, dataset.Val)
+}
+
+func seen(part, stage string, streams []*dataset.Stream, p dataset.Part) (ranges []checkpoint.Range) {
+	dated := checkpoint.Range{Part: part, Stage: stage}
+	for _, s := range streams {
+		lo, hi := s.Bounds(p)
+		if lo >= hi {
+			continue
 		}
-		return r
+		if s.Times == nil {
+			ranges = append(ranges, checkpoint.Range{
+				Part: part, Stage: stage, Assets: []string{s.Asset},
+				Hash: dataset.Hash(streams), FromIndex: lo, ToIndex: hi,
+			})
+			continue
+		}
+		dated.Assets = append(dated.Assets, s.Asset)
+		if first := s.Times[lo]; dated.First.IsZero() || first.Before(dated.First) {
+			dated.First = first
+		}
+		if last := s.Times[hi-1]; last.After(dated.Last) {
+			dated.Last = last
+		}
 	}
-	return of(dataset.Train), of(dataset.Val)
+	if len(dated.Assets) > 0 {
+		ranges = append(ranges, dated)
+	}
+	return ranges
 }

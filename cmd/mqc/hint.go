@@ -35,6 +35,8 @@ func hint(err error) string {
 		return "name a file, not a folder"
 	case errors.Is(err, train.ErrDiverged), errors.Is(err, gpt.ErrNotFinite):
 		return "try a lower --lr or more --warmup"
+	case errors.Is(err, checkpoint.ErrUnfinished):
+		return "finish it: the command that began it, with --resume"
 	case errors.Is(err, checkpoint.ErrForeign):
 		return "checkpoints of this program are safetensors files, whatever their name ends in; make one with: mqc train"
 	case errors.Is(err, checkpoint.ErrNoTokenizer):
