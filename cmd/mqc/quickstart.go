@@ -63,7 +63,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 		market: market.DefaultSynthetic(), codes: tokenizer.DefaultVQ(), shape: shape,
 		stages: quickStages(shape, seed), truthSamples: truthSamples, paths: 256,
 	}
-	q.market.Assets, q.market.Candles, q.market.Seed = 10, 3000, seed
+	q.market.Seed = seed
 	q.codes.Codes, q.codes.Seed = shape.Vocab, seed
 	q.shape.Dropout = q.stages[0].Dropout
 	return q
@@ -74,7 +74,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 // model and few steps want larger ones.
 func quickStages(m gpt.Config, seed uint64) [4]train.Recipe {
 	pretrain, midtrain, sft, rl := train.Defaults(train.Pretrain), train.Defaults(train.Midtrain), train.Defaults(train.SFT), train.Defaults(train.RL)
-	pretrain.Epochs, pretrain.LR, pretrain.Batch, pretrain.Dropout = 8, 3e-3, 16, 0.1
+	pretrain.Epochs, pretrain.LR, pretrain.Batch, pretrain.Dropout = 4, 2e-3, 16, 0.1
 	midtrain.Epochs, midtrain.LR, midtrain.Batch, midtrain.Dropout = 3, 1e-4, 8, 0.1
 	sft.Epochs, sft.LR, sft.Batch, sft.Evals, sft.Dropout = 4, 1e-4, 8, 4, 0.1
 	rl.Steps, rl.LR, rl.Batch, rl.Group, rl.Evals, rl.Reward = 20, 2e-5, 4, 8, 4, train.RewardCRPS
