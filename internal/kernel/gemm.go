@@ -53,15 +53,31 @@ type product struct {
 	transX, transW, accumulate bool
 }
 
-// The sizes of blocks, from the caches of a core (Goto & van de Geijn 2008):
-// a panel of x, 12·blockK floats or 24 KiB, stays in L1 while the panels of a
-// slice of w, sliceN·blockK or 512 KiB, pass by from L2; the slices of blockN
-// columns, 4 MiB, come back from L3 for every block of rows.
+// rows is a range of rows of Y in panels of almost equal height: 16 rows are 8
+// and 8, not 12 and 4.
+type rows struct{ from, to, panels int }
+
+func split(from, to, height int) rows { return rows{from, to, ceilDiv(to-from, height)} }
+
+func (r rows) start(panel int) int { return r.from + panel*(r.to-r.from)/r.panels }
+
+// The sizes of blocks, from the caches of a core (Goto & van de Geijn 2008): a
+// slice of w, sliceN·blockK or 256 KiB, and blockPanels of x, 12·8·blockK or
+// 384 KiB, share an L2 of 1 MiB and feed the tiles; the slices of blockN
+// columns, 8 MiB, come back from L3 for every block of rows. A deep blockK
+// spares Y, which is read and written once for each.
 const (
-	blockK      = 512
+	blockK      = 1024
 	blockPanels = 8
-	sliceN      = 256
+	sliceN      = 64
 	blockN      = 2048
+)
+
+// Up to narrowRows rows, packing w is much of the work. A panel of it then has
+// narrowPanel floats, 16 KiB, and is used up before it leaves L1.
+const (
+	narrowRows  = 12
+	narrowPanel = 4096
 )
 
 // minWork is how many multiplications pay for a goroutine: about 10 µs.
@@ -107,31 +123,53 @@ var pool = sync.Pool{New: func() any { return new(scratch) }}
 func (p *product) block(e *engine, m0, m1, n0, n1 int) {
 	s := pool.Get().(*scratch)
 	defer pool.Put(s)
+	s.edge = resize(s.edge, e.rows*e.cols)
+	if m1-m0 <= narrowRows {
+		p.narrow(e, s, split(m0, m1, e.rows), n0, n1)
+	} else {
+		p.wide(e, s, split(m0, m1, e.rows), n0, n1)
+	}
+}
 
-	// Panels of almost equal height: 16 rows are 8 and 8, not 12 and 4.
-	panels := ceilDiv(m1-m0, e.rows)
-	row := func(panel int) int { return m0 + panel*(m1-m0)/panels }
+// narrow is block for few rows: w is packed panel by panel, along K first.
+func (p *product) narrow(e *engine, s *scratch, r rows, n0, n1 int) {
+	block := narrowPanel / e.cols
+	height := r.to - r.from
+	s.x = resize(s.x, height*p.K)
+	s.w = resize(s.w, narrowPanel)
+	for k0 := 0; k0 < p.K; k0 += block {
+		p.packX(e, s.x[height*k0:], r, 0, r.panels, k0, min(block, p.K-k0))
+	}
+	for n := n0; n < n1; n += e.cols {
+		for k0 := 0; k0 < p.K; k0 += block {
+			depth := min(block, p.K-k0)
+			p.packW(e, s.w, n, min(e.cols, n1-n), k0, depth)
+			for i := range r.panels {
+				x := s.x[height*k0+(r.start(i)-r.from)*depth:]
+				p.tile(e, s, r, i, n, n1, x, s.w, k0, depth)
+			}
+		}
+	}
+}
+
+// wide is block for many rows: every panel that is packed serves many tiles.
+func (p *product) wide(e *engine, s *scratch, r rows, n0, n1 int) {
 	// One block of rows has no use for w beyond the slice at hand.
 	width := blockN
-	if panels <= blockPanels {
+	if r.panels <= blockPanels {
 		width = sliceN
 	}
 	depth := min(blockK, p.K)
-	s.x = resize(s.x, min(panels, blockPanels)*e.rows*depth)
+	s.x = resize(s.x, min(r.panels, blockPanels)*e.rows*depth)
 	s.w = resize(s.w, min(width, ceilDiv(n1-n0, e.cols)*e.cols)*depth)
-	s.edge = resize(s.edge, e.rows*e.cols)
-
 	for k0 := 0; k0 < p.K; k0 += blockK {
 		depth := min(blockK, p.K-k0)
-		load := p.accumulate || k0 > 0
 		for nb := n0; nb < n1; nb += width {
 			end := min(nb+width, n1)
-			for p0 := 0; p0 < panels; p0 += blockPanels {
-				p1 := min(p0+blockPanels, panels)
-				if nb == n0 || panels > blockPanels {
-					for i := p0; i < p1; i++ {
-						p.packX(e, s.x[(row(i)-row(p0))*depth:], row(i), row(i+1)-row(i), k0, depth)
-					}
+			for p0 := 0; p0 < r.panels; p0 += blockPanels {
+				p1 := min(p0+blockPanels, r.panels)
+				if nb == n0 || r.panels > blockPanels {
+					p.packX(e, s.x, r, p0, p1, k0, depth)
 				}
 				for slice := nb; slice < end; slice += sliceN {
 					last := min(slice+sliceN, end)
@@ -139,15 +177,9 @@ func (p *product) block(e *engine, m0, m1, n0, n1 int) {
 						p.packW(e, s.w[(n-nb)*depth:], n, min(e.cols, last-n), k0, depth)
 					}
 					for i := p0; i < p1; i++ {
-						m, rows := row(i), row(i+1)-row(i)
-						x := s.x[(m-row(p0))*depth:]
+						x := s.x[(r.start(i)-r.start(p0))*depth:]
 						for n := slice; n < last; n += e.cols {
-							w := s.w[(n-nb)*depth:]
-							if n+e.cols <= last {
-								e.tile(p.y[m*p.N+n:], p.N, x, w, rows, depth, load)
-							} else {
-								p.edge(e, s.edge, m, n, rows, last-n, x, w, depth, load)
-							}
+							p.tile(e, s, r, i, n, end, x, s.w[(n-nb)*depth:], k0, depth)
 						}
 					}
 				}
@@ -156,14 +188,21 @@ func (p *product) block(e *engine, m0, m1, n0, n1 int) {
 	}
 }
 
-// edge computes a tile that is cut off at the right by way of a whole one.
-func (p *product) edge(e *engine, tile []float32, m, n, rows, cols int, x, w []float32, depth int, load bool) {
-	for r := 0; load && r < rows; r++ {
-		copy(tile[r*e.cols:][:cols], p.y[(m+r)*p.N+n:])
+// tile adds depth steps from k0 to the tile of panel i at columns [n,n1) of Y.
+// One that is cut off at the right is computed by way of a whole one.
+func (p *product) tile(e *engine, s *scratch, r rows, i, n, n1 int, x, w []float32, k0, depth int) {
+	m, height := r.start(i), r.start(i+1)-r.start(i)
+	load := p.accumulate || k0 > 0
+	if n+e.cols <= n1 {
+		e.tile(p.y[m*p.N+n:], p.N, x, w, height, depth, load)
+		return
 	}
-	e.tile(tile, e.cols, x, w, rows, depth, load)
-	for r := range rows {
-		copy(p.y[(m+r)*p.N+n:], tile[r*e.cols:][:cols])
+	for a := 0; load && a < height; a++ {
+		copy(s.edge[a*e.cols:], p.y[(m+a)*p.N+n:(m+a)*p.N+n1])
+	}
+	e.tile(s.edge, e.cols, x, w, height, depth, load)
+	for a := range height {
+		copy(p.y[(m+a)*p.N+n:(m+a)*p.N+n1], s.edge[a*e.cols:])
 	}
 }
 

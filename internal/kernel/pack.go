@@ -1,13 +1,26 @@
 package kernel
 
-// packX lays rows m…m+rows−1 of op(X) side by side, for depth steps from k0:
-// to[k·rows + r].
-func (p *product) packX(e *engine, to []float32, m, rows, k0, depth int) {
-	if p.transX {
-		packColumns(e, to, rows, p.x[k0*p.M+m:], p.M, rows, depth)
+// columnSteps is how many rows of a transposed X are dealt out to all panels
+// before the next: neighbours share cache lines, and in a large matrix with a
+// power of two in a row these are the lines that push each other out.
+const columnSteps = 16
+
+// packX lays the rows of op(X) in panels [p0,p1) side by side, for depth steps
+// from k0: to[k·height + row in the panel], one panel after the other.
+func (p *product) packX(e *engine, to []float32, r rows, p0, p1, k0, depth int) {
+	if !p.transX {
+		for i := p0; i < p1; i++ {
+			m, height := r.start(i), r.start(i+1)-r.start(i)
+			packLines(e, to[(m-r.start(p0))*depth:], height, p.x[m*p.K+k0:], p.K, height, depth)
+		}
 		return
 	}
-	packLines(e, to, rows, p.x[m*p.K+k0:], p.K, rows, depth)
+	for k := 0; k < depth; k += columnSteps {
+		for i := p0; i < p1; i++ {
+			m, height := r.start(i), r.start(i+1)-r.start(i)
+			packColumns(e, to[(m-r.start(p0))*depth+k*height:], height, p.x[(k0+k)*p.M+m:], p.M, height, min(columnSteps, depth-k))
+		}
+	}
 }
 
 // packW lays columns n…n+cols−1 of op(W) side by side, for depth steps from

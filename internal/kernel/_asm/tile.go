@@ -17,7 +17,7 @@ var (
 )
 
 // unroll is how many steps of k one turn of the main loop takes.
-const unroll = 4
+const unroll = 2
 
 // tiles writes the micro-kernel: for every number of rows from 1 to the
 // largest a loop over k with all sums in registers,
