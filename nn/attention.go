@@ -157,11 +157,8 @@ func AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v []float32, B, T, H, K
 						ds[u] = p[u] * (ds[u] - delta) * scale
 					}
 					kernel.Mix(dq[row:row+D], ds, k[first:], KV*D)
-					for u := range p {
-						at := first + u*KV*D
-						kernel.Axpy(dv[at:at+D], p[u], do)
-						kernel.Axpy(dk[at:at+D], ds[u], qh)
-					}
+					kernel.Outer(dv[first:], p, do, KV*D)
+					kernel.Outer(dk[first:], ds, qh, KV*D)
 				}
 			}
 		}

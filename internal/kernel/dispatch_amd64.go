@@ -37,6 +37,15 @@ func columns8(to *float32, stride int, from *float32, ld, n int)
 //go:noescape
 func columns4(to *float32, stride int, from *float32, ld, n int)
 
+//go:noescape
+func dotsAVX(s, a, b *float32, stride, rows, n int)
+
+//go:noescape
+func mixAVX(s, a, b *float32, stride, rows, n int)
+
+//go:noescape
+func outerAVX(s, a, b *float32, stride, rows, n int)
+
 // detect returns the engines of this CPU, the fastest first.
 func detect() (found []*engine) {
 	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
@@ -50,6 +59,7 @@ func detect() (found []*engine) {
 			},
 			rows: 12, cols: 32,
 			lines: linesAVX, columns: columnsAVX,
+			dots: dotsAVX, mix: mixAVX, outer: outerAVX,
 			peak: peakAVX512, peakWork: 12 * 16 * 2,
 		})
 	}
@@ -60,6 +70,7 @@ func detect() (found []*engine) {
 		},
 		rows: 6, cols: 16,
 		lines: linesAVX, columns: columnsAVX,
+		dots: dotsAVX, mix: mixAVX, outer: outerAVX,
 		peak: peakAVX2, peakWork: 12 * 8 * 2,
 	})
 }

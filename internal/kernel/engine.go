@@ -17,6 +17,11 @@ type engine struct {
 	lines   func(to []float32, stride int, from []float32, ld, width, depth int) int
 	columns func(to []float32, stride int, from []float32, ld, width, depth int) bool
 
+	// dots, mix and outer do the work of [Dots], [Mix] and [Outer] for rows of
+	// n numbers, n a positive multiple of vectorStep, at least one row. nil:
+	// left to Go.
+	dots, mix, outer func(s, a, b *float32, stride, rows, n int)
+
 	// peak computes turns times peakWork floating-point operations, nothing else.
 	peak     func(turns int)
 	peakWork int
