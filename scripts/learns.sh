@@ -3,7 +3,7 @@
 # nothing? Trains on the synthetic market with five seeds, in order and with the
 # candles shuffled in time, and prints how much of the gap in nats per token
 # between unigram and truth the model closes on test dates, which nothing has
-# seen. About 15 minutes on two cores.
+# seen. About 7 minutes on two cores.
 #
 #   scripts/learns.sh [SEEDS] > results/learning.csv
 set -eu
