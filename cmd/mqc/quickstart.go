@@ -52,7 +52,7 @@ type quickConfig struct {
 	paths            int // of the forecast
 }
 
-// quickDefaults is a size that takes a minute.
+// quickDefaults is a size that takes half a minute on two cores.
 func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 	shape, err := gpt.Preset("quick")
 	if err != nil {
