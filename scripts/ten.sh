@@ -1,5 +1,5 @@
 #!/bin/sh
-# All four stages on a folder of real candles, at a size that fits an hour on
+# All four stages on a folder of real candles, at a size that takes a few minutes on
 # two cores, and the table of next-token scores on the test dates, for all
 # assets and for BTC-USD, which stages 2 to 4 go on with.
 #
