@@ -29,8 +29,7 @@ func NewTruth(m *market.Synthetic, codec dataset.Codec, streams []*dataset.Strea
 		return nil, fmt.Errorf("eval: truth: %d streams for a market of %d assets", len(streams), len(m.Series))
 	}
 	g := truthGrid{codec: codec, samples: samples, points: map[gridPoint][]float64{}}
-	// Scaling by σ makes the closeness of the first candle's state cancel;
-	// for the global scaler the ratio is σ itself.
+	// The global scaler has the scale 1: there the ratio is σ itself.
 	ratio := func(s, i int) (float64, int) {
 		// Token i stands for candle i+1 of the series.
 		state := m.State(s, i+1)

@@ -15,20 +15,14 @@ import (
 // The same symbol twice, or two intervals, are refused with the names of both
 // files. A folder that does not exist or holds no such file gives [ErrNoData].
 func ReadDir(dir string) ([]*Series, []Report, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("market: %s: %w: the folder does not exist", dir, ErrNoData)
-	} else if err != nil {
-		return nil, nil, fmt.Errorf("market: %w", err)
+	paths, err := Files(dir)
+	if err != nil {
+		return nil, nil, err
 	}
 	var series []*Series
 	var reports []Report
 	var errs []error
-	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		if !isCandleFile(path) {
-			continue
-		}
+	for _, path := range paths {
 		s, report, err := ReadCSV(path)
 		reports = append(reports, report)
 		if err != nil {
@@ -37,16 +31,34 @@ func ReadDir(dir string) ([]*Series, []Report, error) {
 		}
 		series = append(series, s)
 	}
-	if len(reports) == 0 {
-		return nil, nil, fmt.Errorf("market: %s: %w: nothing ends in .csv or .csv.gz", dir, ErrNoData)
-	}
-	slices.SortStableFunc(series, func(a, b *Series) int { return strings.Compare(a.Symbol, b.Symbol) })
+	slices.SortStableFunc(series, bySymbol)
 	slices.SortStableFunc(reports, func(a, b Report) int { return strings.Compare(a.Symbol, b.Symbol) })
-	errs = append(errs, checkTogether(series)...)
+	errs = append(errs, CheckTogether(series)...)
 	if len(errs) > 0 {
 		return nil, reports, errors.Join(errs...)
 	}
 	return series, reports, nil
+}
+
+// Files lists the candle files of a folder: those whose names end in .csv or
+// .csv.gz. A folder that does not exist or holds none gives [ErrNoData].
+func Files(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("market: %s: %w: the folder does not exist", dir, ErrNoData)
+	} else if err != nil {
+		return nil, fmt.Errorf("market: %w", err)
+	}
+	var paths []string
+	for _, entry := range entries {
+		if path := filepath.Join(dir, entry.Name()); isCandleFile(path) {
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("market: %s: %w: nothing ends in .csv or .csv.gz", dir, ErrNoData)
+	}
+	return paths, nil
 }
 
 // isCandleFile goes by the name; a pipe or a folder of that name is none.
@@ -59,9 +71,11 @@ func isCandleFile(path string) bool {
 	return err != nil || info.Mode().IsRegular() // a dead link shall be reported
 }
 
-// checkTogether finds series that cannot stand in one data set; they are
-// sorted by symbol.
-func checkTogether(series []*Series) (errs []error) {
+// CheckTogether finds series that cannot stand in one data set: the same symbol
+// twice, or two intervals.
+func CheckTogether(series []*Series) (errs []error) {
+	series = slices.Clone(series)
+	slices.SortStableFunc(series, bySymbol)
 	for i := 1; i < len(series); i++ {
 		a, b := series[i-1], series[i]
 		if a.Symbol == b.Symbol {
@@ -73,3 +87,5 @@ func checkTogether(series []*Series) (errs []error) {
 	}
 	return errs
 }
+
+func bySymbol(a, b *Series) int { return strings.Compare(a.Symbol, b.Symbol) }

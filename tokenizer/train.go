@@ -37,9 +37,10 @@ const (
 // TrainVQVAE fits a tokenizer on the vectors, which are those of training dates.
 // The first sixth of the epochs trains the autoencoder without its codebook;
 // k-means on the encoder's outputs then starts the codebook, and the rest is
-// trained through it by the straight-through gradient. At the end encoder and codebook stand
-// still, and the decoder learns the mean vector of every token. The result is
-// a function of vectors and config alone, for any number of workers.
+// trained through it by the straight-through gradient. At the end encoder and
+// codebook stand still, and the decoder learns the mean vector of every token.
+// The result is a function of vectors and config alone, for any number of
+// workers.
 //
 // It fails for an invalid config, fewer than 2 vectors, a vector that is not
 // finite, a cancelled context, or a loss that is not finite. progress may be nil.

@@ -89,7 +89,7 @@ func (a *app) dataCheck() *cobra.Command {
 		Example: "  mqc data check data\n  mqc data check AAPL.csv BTC.csv.gz",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, paths []string) error {
-			files, err := candleFiles(paths)
+			groups, err := candleFiles(paths)
 			if err != nil {
 				return err
 			}
@@ -100,27 +100,21 @@ func (a *app) dataCheck() *cobra.Command {
 			var results []result
 			var failed, together []error
 			t := newTable("file", "symbol", "interval", "rows", "first", "last", "widened", "zero vol.", "largest move")
-			for _, f := range files {
-				_, r, err := market.ReadCSV(f)
-				if err != nil {
-					failed = append(failed, err)
-					results = append(results, result{market.Report{Path: f}, err.Error()})
-					continue
-				}
-				results = append(results, result{Report: r})
-				t.add(filepath.Base(f), r.Symbol, r.Interval, r.Rows, r.First.Format("2006-01-02"), r.Last.Format("2006-01-02"),
-					r.Widened, r.ZeroVolume, fmt.Sprintf("%.2f on %s", r.MaxMove, r.MaxMoveTime.Format("2006-01-02")))
-			}
-			if len(failed) == 0 {
-				// What is fine alone may not stand together: a symbol
-				// twice, or two intervals in a folder.
-				for _, p := range paths {
-					if info, err := os.Stat(p); err == nil && info.IsDir() {
-						if _, _, err := market.ReadDir(p); err != nil {
-							together = append(together, err)
-						}
+			for _, files := range groups {
+				var series []*market.Series
+				for _, f := range files {
+					one, r, err := market.ReadCSV(f)
+					if err != nil {
+						failed = append(failed, err)
+						results = append(results, result{market.Report{Path: f}, err.Error()})
+						continue
 					}
+					series = append(series, one)
+					results = append(results, result{Report: r})
+					t.add(filepath.Base(f), r.Symbol, r.Interval, r.Rows, r.First.Format("2006-01-02"), r.Last.Format("2006-01-02"),
+						r.Widened, r.ZeroVolume, fmt.Sprintf("%.2f on %s", r.MaxMove, r.MaxMoveTime.Format("2006-01-02")))
 				}
+				together = append(together, market.CheckTogether(series)...)
 			}
 			if a.json {
 				if err := a.printJSON(results); err != nil {
@@ -128,40 +122,34 @@ func (a *app) dataCheck() *cobra.Command {
 				}
 			} else {
 				a.say("%s", t)
-				a.say("%d read, %d refused", len(files)-len(failed), len(failed))
+				a.say("%d read, %d refused", len(results)-len(failed), len(failed))
 			}
-			return errors.Join(append(failed, together...)...)
+			if len(failed) == 0 {
+				// What is fine alone may not stand together in a folder.
+				failed = together
+			}
+			return errors.Join(failed...)
 		},
 	}
 }
 
-// candleFiles lists the files that paths name, folders by their CSV files.
-func candleFiles(paths []string) ([]string, error) {
-	var files []string
+// candleFiles lists the files that paths name: a group for each path, a folder
+// by its candle files.
+func candleFiles(paths []string) (groups [][]string, err error) {
 	for _, p := range paths {
 		info, err := os.Stat(p)
 		if err != nil {
 			return nil, fmt.Errorf("data: %w", err)
 		}
-		if !info.IsDir() {
-			files = append(files, p)
-			continue
-		}
-		entries, err := os.ReadDir(p)
-		if err != nil {
-			return nil, fmt.Errorf("data: %w", err)
-		}
-		found := false
-		for _, e := range entries {
-			if name := strings.ToLower(e.Name()); !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".csv") || strings.HasSuffix(name, ".csv.gz")) {
-				files, found = append(files, filepath.Join(p, e.Name())), true
+		files := []string{p}
+		if info.IsDir() {
+			if files, err = market.Files(p); err != nil {
+				return nil, err
 			}
 		}
-		if !found {
-			return nil, fmt.Errorf("data: %s: %w", p, market.ErrNoData)
-		}
+		groups = append(groups, files)
 	}
-	return files, nil
+	return groups, nil
 }
 
 // loadTruth returns the synthetic market of a folder, or nil where the folder
