@@ -1,0 +1,6 @@
+//go:build race
+
+package parallel
+
+// raceDetector makes sync.Pool drop things at random.
+const raceDetector = true
