@@ -47,7 +47,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	last := len(streams[0].Tokens)
-	paths, err := predict.Paths(context.Background(), model, codec, streams[0], last, 24, gpt.Generation{
+	paths, err := predict.Paths(context.Background(), model.Runner(gpt.F32), codec, streams[0], last, 24, gpt.Generation{
 		Paths: 100, Steps: 8, Sampler: gpt.Sampler{Temperature: 1}, Seed: 1,
 	})
 	if err != nil {

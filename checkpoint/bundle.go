@@ -70,6 +70,10 @@ type Bundle struct {
 	Split     dataset.Split
 	Interval  string // of the candles, such as "1d"; empty for bare tokens
 
+	// Precision is what the model was trained and selected at, and is run at
+	// unless its user wants another.
+	Precision gpt.Precision
+
 	Fit      []Range // what was fitted: scoring there is refused
 	Selected []Range // what early stopping saw: scoring there is labelled
 	Lineage  []Step  // oldest first
@@ -87,6 +91,9 @@ func (b *Bundle) Codec() (dataset.Codec, error) {
 	}
 	return dataset.Codec{Scaler: *b.Scaler, Tokenizer: b.Tokenizer}, nil
 }
+
+// Runner runs the model at the bundle's precision.
+func (b *Bundle) Runner() *gpt.Runner { return b.Model.Runner(b.Precision) }
 
 // ErrNoTokenizer says that a bundle cannot read candles.
 var ErrNoTokenizer = errors.New("checkpoint: trained on bare tokens: it has no tokenizer, so it cannot read or draw candles")
@@ -106,6 +113,7 @@ type header struct {
 	Scaler    *feature.Scaler  `json:"scaler,omitempty"`
 	Split     dataset.Split    `json:"split"`
 	Interval  string           `json:"interval,omitempty"`
+	Precision gpt.Precision    `json:"precision,omitzero"`
 	Fit       []Range          `json:"fit"`
 	Selected  []Range          `json:"selected"`
 	Lineage   []Step           `json:"lineage"`
@@ -135,7 +143,7 @@ const (
 // encode returns the header and the tensors of b.
 func (b *Bundle) encode() (header, []tensor, error) {
 	h := header{
-		Version: version, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval,
+		Version: version, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval, Precision: b.Precision,
 		Fit: b.Fit, Selected: b.Selected, Lineage: b.Lineage, Build: b.Build,
 	}
 	var tensors []tensor
@@ -173,7 +181,7 @@ func decode(h header, f *file) (*Bundle, error) {
 		return nil, errors.New("a tokenizer and its scaler come together, one of them is missing")
 	}
 	b := &Bundle{
-		Scaler: h.Scaler, Split: h.Split, Interval: h.Interval,
+		Scaler: h.Scaler, Split: h.Split, Interval: h.Interval, Precision: h.Precision,
 		Fit: h.Fit, Selected: h.Selected, Lineage: h.Lineage, Build: h.Build,
 	}
 	if h.Scaler != nil {

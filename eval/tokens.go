@@ -100,7 +100,7 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 			}
 			T = seqLen
 		}
-		scores, err := predict.Tokens(ctx, m.Bundle.Model, streams, dataset.EvalWindows(streams, part, T))
+		scores, err := predict.Tokens(ctx, m.Bundle.Runner(), streams, dataset.EvalWindows(streams, part, T))
 		if err != nil {
 			return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 		}

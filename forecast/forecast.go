@@ -83,7 +83,7 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 		// on the way, but at least half of it for the past.
 		window = max(b.Model.SeqLen-o.Horizon+1, b.Model.SeqLen/2)
 	}
-	paths, err := predict.Paths(ctx, b.Model, codec, stream, len(stream.Tokens), window, gpt.Generation{
+	paths, err := predict.Paths(ctx, b.Runner(), codec, stream, len(stream.Tokens), window, gpt.Generation{
 		Paths: o.Samples, Steps: o.Horizon, Sampler: o.Sampler, Seed: o.Seed,
 	})
 	if err != nil {

@@ -113,7 +113,7 @@ func TestContextBoundsWhatTheModelSees(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(stream.Tokens)
-	want, err := b.Model.Generate(t.Context(), gpt.Prompt{Tokens: stream.Tokens[n-3:]}, gpt.Generation{Paths: 50, Steps: 20, Sampler: o.Sampler, Seed: 1})
+	want, err := b.Runner().Generate(t.Context(), gpt.Prompt{Tokens: stream.Tokens[n-3:]}, gpt.Generation{Paths: 50, Steps: 20, Sampler: o.Sampler, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

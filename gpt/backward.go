@@ -3,67 +3,52 @@ package gpt
 import "github.com/micro-quant/mqc/nn"
 
 // Backward adds the gradient of a loss to grads, which has the layout of
-// [Model.Params]. It belongs to the last [Model.Forward] on w.
+// [Model.Params]. It belongs to the last [Runner.Forward] on w, a runner made by
+// [Model.TrainingRunner].
 //
 //	dlogits  (B,T,V)  gradient with respect to the logits; overwritten
-func (m *Model) Backward(w *Workspace, dlogits, grads []float32) {
-	g := w.fitGrad(m)
+func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
+	m, g := r.m, w.fitGrad(r)
 	in := w.in
-	B, T, R := in.B, in.T, in.B*in.T
-	C, H, KV, D := m.Embd, m.Heads, m.KVHeads, m.HeadDim()
+	B, T, R, C := in.B, in.T, in.B*in.T, m.Embd
 	grad := func(t Tensor) []float32 { return t.View(grads) }
 
 	if m.Softcap > 0 {
 		nn.SoftcapBackward(dlogits, w.logits, float32(m.Softcap))
 	}
-	clear(g.dnorm)
-	nn.LinearBackward(g.dnorm, grad(m.head), dlogits, w.final, m.param(m.head), R, C, m.Vocab)
+	nn.Round(&g.dlogits, dlogits, R, m.Vocab)
+	nn.WeightGrad(grad(m.head), &g.dlogits, &w.final)
 	clear(g.dx)
-	nn.RMSNormBackward(g.dx, g.dnorm, w.final, w.rrmsF, R, C)
+	r.head.RMSNormBackward(g.dx, &g.dlogits, &w.final, w.rrmsF)
 
 	for l := m.Layers - 1; l >= 0; l-- {
-		b, s := m.blocks[l], &w.layers[l]
+		t, b, s := m.blocks[l], &r.blocks[l], w.layer(l)
 
-		copy(g.dbranch, g.dx)
-		m.dropBackward(g.dbranch, in.Dropout, siteMLP, l)
-		clear(g.dact)
-		nn.LinearBackward(g.dact, grad(b.down), g.dbranch, s.act, m.param(b.down), R, 4*C, C)
-		clear(g.dup)
-		nn.ReLU2Backward(g.dup, g.dact, s.up)
-		clear(g.dnorm)
-		nn.LinearBackward(g.dnorm, grad(b.up), g.dup, s.norm2, m.param(b.up), R, C, 4*C)
-		nn.RMSNormBackward(g.dx, g.dnorm, s.norm2, s.rrms2, R, C)
+		nn.RoundDropped(&g.dy, g.dx, m.dropout(in.Dropout, siteMLP, l), R, C)
+		nn.WeightGrad(grad(t.down), &g.dy, &s.act)
+		b.down.ReLU2Backward(&g.dup, &g.dy, &s.act)
+		nn.WeightGrad(grad(t.up), &g.dup, &s.norm2)
+		b.up.RMSNormBackward(g.dx, &g.dup, &s.norm2, s.rrms2)
 
-		copy(g.dbranch, g.dx)
-		m.dropBackward(g.dbranch, in.Dropout, siteAttention, l)
-		clear(g.datt)
-		nn.LinearBackward(g.datt, grad(b.o), g.dbranch, s.att, m.param(b.o), R, H*D, C)
-		clear(g.dqn)
-		clear(g.dkn)
-		clear(g.dv)
-		nn.AttentionBackward(g.dqn, g.dkn, g.dv, g.datt, s.att, s.lse, s.q, s.k, s.v, B, T, H, KV, D)
-		clear(g.dq)
-		clear(g.dk)
-		nn.RMSNormBackward(g.dq, g.dqn, s.q, s.rrmsQ, R*H, D)
-		nn.RMSNormBackward(g.dk, g.dkn, s.k, s.rrmsK, R*KV, D)
-		m.rope.Backward(g.dq, w.pos, R, H, D)
-		m.rope.Backward(g.dk, w.pos, R, KV, D)
-		clear(g.dnorm)
-		nn.LinearBackward(g.dnorm, grad(b.q), g.dq, s.norm1, m.param(b.q), R, C, H*D)
-		nn.LinearBackward(g.dnorm, grad(b.k), g.dk, s.norm1, m.param(b.k), R, C, KV*D)
-		nn.LinearBackward(g.dnorm, grad(b.v), g.dv, s.norm1, m.param(b.v), R, C, KV*D)
-		nn.RMSNormBackward(g.dx, g.dnorm, s.norm1, s.rrms1, R, C)
+		nn.RoundDropped(&g.dy, g.dx, m.dropout(in.Dropout, siteAttention, l), R, C)
+		nn.WeightGrad(grad(t.o), &g.dy, &s.att)
+		b.o.InputGrad(g.datt, &g.dy)
+		nn.AttentionBackward(g.d.Q, g.d.K, g.d.V, g.datt, &s.att, s.lse, s.qkv.Q, s.qkv.K, s.qkv.V, B, T, r.heads)
+		nn.ProjectBackward(&g.dqkv, g.d, s.qkv, w.pos, r.heads, R)
+		nn.WeightGrad(grads[t.q.offset:t.v.offset+t.v.Len()], &g.dqkv, &s.norm1)
+		b.qkv.RMSNormBackward(g.dx, &g.dqkv, &s.norm1, s.rrms1)
 	}
 
-	m.dropBackward(g.dx, in.Dropout, siteEmbedding, 0)
-	clear(g.dnorm)
-	nn.RMSNormBackward(g.dnorm, g.dx, w.emb, w.rrms0, R, C)
-	nn.EmbeddingBackward(grad(m.embed), g.dnorm, in.Tokens, R, C)
+	m.dropout(in.Dropout, siteEmbedding, 0).Backward(g.dx)
+	clear(g.demb)
+	emb := nn.View(w.emb, R, C)
+	nn.RMSNormBackward(g.demb, g.dx, &emb, w.rrms0, R, C)
+	nn.EmbeddingBackward(grad(m.embed), g.demb, in.Tokens, R, C)
 	for i, t := range m.cond {
 		condColumn(w.cond, in.Cond, i, len(m.cond))
-		nn.EmbeddingBackward(grad(t), g.dnorm, w.cond, R, C)
+		nn.EmbeddingBackward(grad(t), g.demb, w.cond, R, C)
 	}
 	if m.Features > 0 {
-		nn.LinearBackward(nil, grad(m.features), g.dnorm, in.Features, m.param(m.features), R, m.Features, C)
+		nn.LinearBackward(nil, grad(m.features), g.demb, in.Features, m.param(m.features), R, m.Features, C)
 	}
 }

@@ -6,41 +6,45 @@ import (
 )
 
 // Forward computes the logits (B,T,V) of every position of in. The result and
-// what [Model.Backward] needs live in w until its next use. Forward panics on
+// what [Runner.Backward] needs live in w until its next use. Forward panics on
 // an input that [Model.Check] refuses.
-func (m *Model) Forward(w *Workspace, in Input) []float32 {
+func (r *Runner) Forward(w *Workspace, in Input) []float32 { return r.forward(w, in, nil) }
+
+// forward is Forward; it leaves the keys and values of every block in keep
+// (B, KV), unless that is nil.
+func (r *Runner) forward(w *Workspace, in Input, keep func(layer int) []nn.KV) []float32 {
+	m := r.m
 	if err := m.Check(in); err != nil {
 		panic(err)
 	}
-	w.fit(m, in)
-	B, T, R := in.B, in.T, in.B*in.T
-	C, H, KV, D := m.Embd, m.Heads, m.KVHeads, m.HeadDim()
+	w.fit(r, in)
+	B, T, R, C := in.B, in.T, in.B*in.T, m.Embd
 
-	m.embedInput(w.emb, w.cond, in)
-	nn.RMSNormForward(w.emb, w.rrms0, w.emb, R, C)
+	m.embedInput(w.x, w.cond, in)
+	emb := nn.View(w.emb, R, C)
+	nn.RMSNormForward(&emb, w.rrms0, w.x, R, C)
 	copy(w.x, w.emb)
-	m.drop(w.x, in.Dropout, siteEmbedding, 0)
+	m.dropout(in.Dropout, siteEmbedding, 0).Forward(w.x)
 
-	for l, b := range m.blocks {
-		s := &w.layers[l]
+	for l := range r.blocks {
+		b, s := &r.blocks[l], w.layer(l)
 
-		nn.RMSNormForward(s.norm1, s.rrms1, w.x, R, C)
-		m.project(b, s.q, s.k, s.v, s.rrmsQ, s.rrmsK, s.norm1, w.pos, R)
-		nn.AttentionForward(s.att, s.lse, s.q, s.k, s.v, B, T, H, KV, D)
-		nn.LinearForward(w.branch, s.att, m.param(b.o), R, H*D, C)
-		m.drop(w.branch, in.Dropout, siteAttention, l)
-		nn.AddForward(w.x, w.branch)
+		nn.RMSNormForward(&s.norm1, s.rrms1, w.x, R, C)
+		b.qkv.Project(s.qkv, &s.norm1, w.pos, r.heads)
+		var kv []nn.KV
+		if keep != nil {
+			kv = keep(l)
+		}
+		nn.AttentionForward(&s.att, s.lse, s.qkv.Q, s.qkv.K, s.qkv.V, kv, B, T, r.heads)
+		b.o.Residual(w.x, &s.att, m.dropout(in.Dropout, siteAttention, l))
 
-		nn.RMSNormForward(s.norm2, s.rrms2, w.x, R, C)
-		nn.LinearForward(s.up, s.norm2, m.param(b.up), R, C, 4*C)
-		nn.ReLU2Forward(s.act, s.up)
-		nn.LinearForward(w.branch, s.act, m.param(b.down), R, 4*C, C)
-		m.drop(w.branch, in.Dropout, siteMLP, l)
-		nn.AddForward(w.x, w.branch)
+		nn.RMSNormForward(&s.norm2, s.rrms2, w.x, R, C)
+		b.up.ReLU2(&s.act, &s.norm2)
+		b.down.Residual(w.x, &s.act, m.dropout(in.Dropout, siteMLP, l))
 	}
 
-	nn.RMSNormForward(w.final, w.rrmsF, w.x, R, C)
-	m.headForward(w.logits, w.final, R)
+	nn.RMSNormForward(&w.final, w.rrmsF, w.x, R, C)
+	r.headForward(w.logits, &w.final)
 	return w.logits
 }
 
@@ -55,9 +59,7 @@ func (m *Model) embedInput(out []float32, column []int32, in Input) {
 		nn.EmbeddingAdd(out, column, m.param(t), R, C)
 	}
 	if m.Features > 0 {
-		projected := make([]float32, R*C)
-		nn.LinearForward(projected, in.Features, m.param(m.features), R, m.Features, C)
-		nn.AddForward(out, projected)
+		nn.LinearAdd(out, in.Features, m.param(m.features), R, m.Features, C)
 	}
 }
 
@@ -68,25 +70,11 @@ func condColumn(column, cond []int32, i, n int) {
 	}
 }
 
-// project computes rotated and normed queries and keys, and values, of the
-// normed rows x at positions pos.
-func (m *Model) project(b block, q, k, v, rrmsQ, rrmsK, x []float32, pos []int32, R int) {
-	C, H, KV, D := m.Embd, m.Heads, m.KVHeads, m.HeadDim()
-	nn.LinearForward(q, x, m.param(b.q), R, C, H*D)
-	nn.LinearForward(k, x, m.param(b.k), R, C, KV*D)
-	nn.LinearForward(v, x, m.param(b.v), R, C, KV*D)
-
-	m.rope.Forward(q, pos, R, H, D)
-	m.rope.Forward(k, pos, R, KV, D)
-	nn.RMSNormForward(q, rrmsQ, q, R*H, D)
-	nn.RMSNormForward(k, rrmsK, k, R*KV, D)
-}
-
 // headForward turns the normed rows x into logits.
-func (m *Model) headForward(logits, x []float32, R int) {
-	nn.LinearForward(logits, x, m.param(m.head), R, m.Embd, m.Vocab)
-	if m.Softcap > 0 {
-		nn.SoftcapForward(logits, float32(m.Softcap))
+func (r *Runner) headForward(logits []float32, x *nn.Mat) {
+	r.head.Forward(logits, x)
+	if r.m.Softcap > 0 {
+		nn.SoftcapForward(logits[:x.Rows*r.m.Vocab], float32(r.m.Softcap))
 	}
 }
 
@@ -97,14 +85,10 @@ const (
 	siteMLP
 )
 
-func (m *Model) drop(x []float32, key uint64, site, layer int) {
-	if key != 0 && m.Dropout > 0 {
-		nn.DropoutForward(x, float32(m.Dropout), rng.Hash(key, uint64(site), uint64(layer)))
+// dropout is what key drops at a site of a layer; key 0 drops nothing.
+func (m *Model) dropout(key uint64, site, layer int) nn.Dropout {
+	if key == 0 || m.Dropout == 0 {
+		return nn.Dropout{}
 	}
-}
-
-func (m *Model) dropBackward(dx []float32, key uint64, site, layer int) {
-	if key != 0 && m.Dropout > 0 {
-		nn.DropoutBackward(dx, float32(m.Dropout), rng.Hash(key, uint64(site), uint64(layer)))
-	}
+	return nn.Dropout{P: float32(m.Dropout), Key: rng.Hash(key, uint64(site), uint64(layer))}
 }

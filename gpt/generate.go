@@ -42,7 +42,8 @@ var ErrNotFinite = errors.New("gpt: logits are not finite")
 //
 // It returns (Paths, Steps) tokens, the context's error as soon as ctx ends,
 // or an error for a prompt that is empty or longer than the model's context.
-func (m *Model) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]int32, error) {
+func (r *Runner) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]int32, error) {
+	m := r.m
 	if g.Paths < 1 || g.Steps < 1 {
 		return nil, fmt.Errorf("gpt: %d paths of %d tokens: want at least one of each", g.Paths, g.Steps)
 	}
@@ -52,11 +53,11 @@ func (m *Model) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]
 	if (len(m.Cond) > 0 || m.Features > 0) && g.Next == nil {
 		return nil, errors.New("gpt: the model wants conditioning for every generated token and got none")
 	}
-	prefixes, logits, err := m.Prefill(Input{B: 1, T: len(prompt.Tokens), Tokens: prompt.Tokens, Cond: prompt.Cond, Features: prompt.Features})
+	prefixes, logits, err := r.Prefill(Input{B: 1, T: len(prompt.Tokens), Tokens: prompt.Tokens, Cond: prompt.Cond, Features: prompt.Features})
 	if err != nil {
 		return nil, err
 	}
-	s := m.newStream(prompt, g, prefixes[0], logits)
+	s := r.newStream(prompt, g, prefixes[0], logits)
 	for step := range g.Steps {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -75,7 +76,7 @@ func (m *Model) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]
 
 // stream is the state of one call of Generate.
 type stream struct {
-	m         *Model
+	r         *Runner
 	g         Generation
 	rand      []*rand.Rand
 	generated [][]int32
@@ -92,8 +93,9 @@ type stream struct {
 	order    []int32
 }
 
-func (m *Model) newStream(prompt Prompt, g Generation, prefix *Prefix, logits []float32) *stream {
-	s := &stream{m: m, g: g, probs: make([]float64, m.Vocab), order: make([]int32, m.Vocab)}
+func (r *Runner) newStream(prompt Prompt, g Generation, prefix *Prefix, logits []float32) *stream {
+	V := r.m.Vocab
+	s := &stream{r: r, g: g, probs: make([]float64, V), order: make([]int32, V)}
 	for p := range g.Paths {
 		s.rand = append(s.rand, rng.New(g.Seed, rng.Path, uint64(g.FirstPath+p)))
 		s.generated = append(s.generated, make([]int32, 0, g.Steps))
@@ -110,7 +112,7 @@ func (m *Model) newStream(prompt Prompt, g Generation, prefix *Prefix, logits []
 
 // draw picks the next token of every path.
 func (s *stream) draw() error {
-	V := s.m.Vocab
+	V := s.r.m.Vocab
 	for p := range s.generated {
 		row := s.logits[p*V : (p+1)*V]
 		for _, l := range row {
@@ -139,13 +141,13 @@ func (s *stream) advance(left int) error {
 			h.Cond, h.Features = append(h.Cond, cond...), append(h.Features, features...)
 		}
 	}
-	if s.prefixes[0].Len() == s.m.SeqLen || s.decoder != nil && s.decoder.Full() {
+	if s.prefixes[0].Len() == s.r.m.SeqLen || s.decoder != nil && s.decoder.Full() {
 		return s.refill()
 	}
 	var err error
 	if s.decoder == nil {
-		capacity := min(left, s.m.SeqLen-s.prefixes[0].Len())
-		if s.decoder, err = s.m.NewDecoder(s.prefixes, capacity); err != nil {
+		capacity := min(left, s.r.m.SeqLen-s.prefixes[0].Len())
+		if s.decoder, err = s.r.NewDecoder(s.prefixes, capacity); err != nil {
 			return err
 		}
 	}
@@ -155,12 +157,12 @@ func (s *stream) advance(left int) error {
 
 // refill starts a new window for every path with the newest half of its last.
 func (s *stream) refill() error {
-	T := max(1, s.m.SeqLen/2)
-	C, F := len(s.m.Cond), s.m.Features
-	logits := make([]float32, 0, len(s.generated)*s.m.Vocab)
+	T := max(1, s.r.m.SeqLen/2)
+	C, F := len(s.r.m.Cond), s.r.m.Features
+	logits := make([]float32, 0, len(s.generated)*s.r.m.Vocab)
 	for p, h := range s.history {
 		n := len(h.Tokens)
-		prefixes, last, err := s.m.Prefill(Input{
+		prefixes, last, err := s.r.Prefill(Input{
 			B: 1, T: T,
 			Tokens: h.Tokens[n-T:], Cond: h.Cond[(n-T)*C:], Features: h.Features[(n-T)*F:],
 		})

@@ -24,7 +24,7 @@ func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 		m := randomModel(t, c)
 		const B = 3
 		in := randomInput(c, B, c.SeqLen, 1)
-		full := m.Forward(&Workspace{}, in)
+		full := forward(m, &Workspace{}, in)
 		for _, prefix := range []int{1, 2, 3, 8, c.SeqLen - 1, c.SeqLen} {
 			compare := func(logits []float32, at int) {
 				t.Helper()
@@ -37,7 +37,7 @@ func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 			}
 			prompts := in.window(c, 0, prefix)
 			prompts.Dropout = 7 // a prompt is never dropped from
-			prefixes, logits, err := m.Prefill(prompts)
+			prefixes, logits, err := m.Runner(F32).Prefill(prompts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +45,7 @@ func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 			if prefix == c.SeqLen {
 				continue
 			}
-			d, err := m.NewDecoder(prefixes, c.SeqLen-prefix)
+			d, err := m.Runner(F32).NewDecoder(prefixes, c.SeqLen-prefix)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 func TestDecoderRefuses(t *testing.T) {
 	m := randomModel(t, everything())
 	prefill := func(n int) []*Prefix {
-		p, _, err := m.Prefill(randomInput(m.Config, 1, n, 1))
+		p, _, err := m.Runner(F32).Prefill(randomInput(m.Config, 1, n, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,16 +74,16 @@ func TestDecoderRefuses(t *testing.T) {
 	}
 	five, six := prefill(5), prefill(6)
 	for name, try := range map[string]func() (*Decoder, error){
-		"no path":               func() (*Decoder, error) { return m.NewDecoder(nil, 1) },
-		"no room":               func() (*Decoder, error) { return m.NewDecoder(five, 0) },
-		"two lengths":           func() (*Decoder, error) { return m.NewDecoder([]*Prefix{five[0], six[0]}, 1) },
-		"more than the context": func() (*Decoder, error) { return m.NewDecoder(five, m.SeqLen-4) },
+		"no path":               func() (*Decoder, error) { return m.Runner(F32).NewDecoder(nil, 1) },
+		"no room":               func() (*Decoder, error) { return m.Runner(F32).NewDecoder(five, 0) },
+		"two lengths":           func() (*Decoder, error) { return m.Runner(F32).NewDecoder([]*Prefix{five[0], six[0]}, 1) },
+		"more than the context": func() (*Decoder, error) { return m.Runner(F32).NewDecoder(five, m.SeqLen-4) },
 	} {
 		if _, err := try(); err == nil {
 			t.Errorf("%s: NewDecoder gave no error", name)
 		}
 	}
-	d, err := m.NewDecoder(five, 1)
+	d, err := m.Runner(F32).NewDecoder(five, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func promptOf(in Input) Prompt {
 
 func generate(t *testing.T, m *Model, prompt Prompt, g Generation) [][]int32 {
 	t.Helper()
-	paths, err := m.Generate(t.Context(), prompt, g)
+	paths, err := m.Runner(F32).Generate(t.Context(), prompt, g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestPathsFollowForward(t *testing.T) {
 				if all.T-start > m.SeqLen {
 					start = all.T - m.SeqLen/2
 				}
-				logits := m.Forward(&Workspace{}, all.window(m.Config, start, all.T))
+				logits := forward(m, &Workspace{}, all.window(m.Config, start, all.T))
 				probs := probabilities(sampler, logits[len(logits)-m.Vocab:])
 				if want := Pick(probs, draws.Float64()); got != want {
 					t.Fatalf("%+v: token %d of path %d is %d, drawn from Forward it is %d", sampler, i, number, got, want)
@@ -215,7 +215,7 @@ func TestGenerateDrawsFromTheModelsDistribution(t *testing.T) {
 	c.Cond, c.Features = nil, 0
 	m := randomModel(t, c)
 	in := randomInput(c, 1, 6, 1)
-	logits := m.Forward(&Workspace{}, in)
+	logits := forward(m, &Workspace{}, in)
 	probs := make([]float64, c.Vocab)
 	Sampler{Temperature: 1}.Probabilities(probs, logits[5*c.Vocab:], nil)
 
@@ -280,18 +280,18 @@ func TestGenerateRefuses(t *testing.T) {
 	} {
 		g := good
 		c.change(&g)
-		if _, err := m.Generate(t.Context(), c.prompt, g); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := m.Runner(F32).Generate(t.Context(), c.prompt, g); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: Generate gave error %v, want one with %q", c.name, err, c.want)
 		}
 	}
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := m.Generate(ended, prompt, good); !errors.Is(err, context.Canceled) {
+	if _, err := m.Runner(F32).Generate(ended, prompt, good); !errors.Is(err, context.Canceled) {
 		t.Errorf("after the context ended: error %v, want %v", err, context.Canceled)
 	}
 	m.Params[len(m.Params)-1] = float32(math.NaN())
-	if _, err := m.Generate(t.Context(), prompt, good); !errors.Is(err, ErrNotFinite) {
+	if _, err := m.Runner(F32).Generate(t.Context(), prompt, good); !errors.Is(err, ErrNotFinite) {
 		t.Errorf("with a weight that is no number: error %v, want %v", err, ErrNotFinite)
 	}
 }
@@ -318,7 +318,7 @@ func TestCheckRefuses(t *testing.T) {
 		if err := m.Check(in); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: Check gave %v, want %q", c.name, err, c.want)
 		}
-		if _, _, err := m.Prefill(in); err == nil {
+		if _, _, err := m.Runner(F32).Prefill(in); err == nil {
 			t.Errorf("%s: Prefill gave no error", c.name)
 		}
 	}

@@ -111,12 +111,16 @@ func deviation(t *testing.T, name string, got, want []float32) float64 {
 
 // lossOf is Σ weight·cross-entropy / Σ weight; its gradient goes to dlogits.
 func lossOf(dlogits, logits []float32, targets []int32, weights []float32, V int) float64 {
+	return lossInto(make([]float64, len(targets)), dlogits, logits, targets, weights, V)
+}
+
+// lossInto is lossOf with memory for the loss of each target.
+func lossInto(losses []float64, dlogits, logits []float32, targets []int32, weights []float32, V int) float64 {
 	norm := 0.0
 	for _, w := range weights {
 		norm += float64(w)
 	}
 	clear(dlogits)
-	losses := make([]float64, len(targets))
 	nn.CrossEntropy(dlogits, losses, logits, targets, weights, norm, len(targets), V)
 	loss := 0.0
 	for i, l := range losses {
@@ -175,7 +179,7 @@ func TestTrainingStepsMatchPyTorch(t *testing.T) {
 			opt := optimizer(m, grads)
 			worstLoss := 0.0
 			for step, want := range wantLoss {
-				logits := m.Forward(&w, in)
+				logits := forward(m, &w, in)
 				if step == 0 {
 					d := deviation(t, "logits", logits, values[float32](t, f, "logits"))
 					t.Logf("logits: %.2g", d)
@@ -193,16 +197,15 @@ func TestTrainingStepsMatchPyTorch(t *testing.T) {
 				if step == len(wantNorm) {
 					break
 				}
-				clear(grads)
-				m.Backward(&w, dlogits, grads)
+				backward(m, &w, dlogits, grads)
 				if step == 0 {
 					compareGradients(t, f, m, grads)
 				}
-				norm := optim.ClipGradNorm(opt.Groups, 1)
+				norm := opt.GradNorm()
 				if !(math.Abs(norm-wantNorm[step]) <= 1e-4*wantNorm[step]) {
 					t.Errorf("gradient norm of step %d is %.7f, want %.7f", step, norm, wantNorm[step])
 				}
-				opt.Update(1e-3)
+				opt.Update(1e-3, optim.ClipScale(norm, 1))
 			}
 			t.Logf("losses of %d steps: %.2g", len(wantNorm), worstLoss)
 		})

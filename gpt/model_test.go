@@ -86,9 +86,9 @@ func TestBackwardMatchesFiniteDifferences(t *testing.T) {
 
 		var w Workspace
 		dlogits, grads := make([]float32, in.B*in.T*c.Vocab), make([]float32, len(m.Params))
-		lossOf(dlogits, m.Forward(&w, in), targets, weights, c.Vocab)
-		m.Backward(&w, dlogits, grads)
-		loss := func() float64 { return lossOf(nil, m.Forward(&w, in), targets, weights, c.Vocab) }
+		lossOf(dlogits, forward(m, &w, in), targets, weights, c.Vocab)
+		backward(m, &w, dlogits, grads)
+		loss := func() float64 { return lossOf(nil, forward(m, &w, in), targets, weights, c.Vocab) }
 
 		// The loss is float32 inside, about 1e-7; divided by h that is 3e-5
 		// of a gradient near 0.1. ReLU² bends where its input is 0: the rest
@@ -109,8 +109,8 @@ func TestBackwardAdds(t *testing.T) {
 	dlogits := make([]float32, in.B*in.T*m.Vocab)
 	once, twice := make([]float32, len(m.Params)), make([]float32, len(m.Params))
 	for _, grads := range [][]float32{once, twice, twice} {
-		lossOf(dlogits, m.Forward(&w, in), targets, weights, m.Vocab)
-		m.Backward(&w, dlogits, grads)
+		lossOf(dlogits, forward(m, &w, in), targets, weights, m.Vocab)
+		backward(m, &w, dlogits, grads)
 	}
 	for i := range once {
 		// One rounding of the sum.
@@ -126,13 +126,13 @@ func TestForwardOfAWindowIsTheSameInAnyBatch(t *testing.T) {
 	m := randomModel(t, everything())
 	in := randomInput(m.Config, 5, 24, 1)
 	var w Workspace
-	all := slices.Clone(m.Forward(&w, in))
+	all := slices.Clone(forward(m, &w, in))
 	for b := range in.B {
 		one := Input{
 			B: 1, T: in.T, Tokens: in.Tokens[b*in.T : (b+1)*in.T],
 			Cond: in.Cond[b*in.T*2 : (b+1)*in.T*2], Features: in.Features[b*in.T*2 : (b+1)*in.T*2],
 		}
-		got := m.Forward(&w, one)
+		got := forward(m, &w, one)
 		if want := all[b*in.T*m.Vocab : (b+1)*in.T*m.Vocab]; !slices.Equal(got, want) {
 			t.Fatalf("window %d alone differs from window %d of 5", b, b)
 		}
@@ -143,13 +143,13 @@ func TestForwardIsCausal(t *testing.T) {
 	m := randomModel(t, everything())
 	in := randomInput(m.Config, 1, 20, 1)
 	var w Workspace
-	before := slices.Clone(m.Forward(&w, in))
+	before := slices.Clone(forward(m, &w, in))
 	const from = 11
 	for i := from; i < in.T; i++ {
 		in.Tokens[i] = (in.Tokens[i] + 1) % int32(m.Vocab)
 		in.Features[2*i] += 1
 	}
-	after := m.Forward(&w, in)
+	after := forward(m, &w, in)
 	if !slices.Equal(before[:from*m.Vocab], after[:from*m.Vocab]) {
 		t.Errorf("tokens from position %d on changed the logits before it", from)
 	}
@@ -165,20 +165,20 @@ func TestDropoutActsOnlyWithAKey(t *testing.T) {
 	m := randomModel(t, c)
 	in := randomInput(c, 2, 9, 1)
 	var w Workspace
-	if !slices.Equal(m.Forward(&w, in), plain.Forward(&Workspace{}, in)) {
+	if !slices.Equal(forward(m, &w, in), forward(plain, &Workspace{}, in)) {
 		t.Error("without a key, dropout changed the logits")
 	}
 	in.Dropout = 1
-	one := slices.Clone(m.Forward(&w, in))
-	if !slices.Equal(m.Forward(&w, in), one) {
+	one := slices.Clone(forward(m, &w, in))
+	if !slices.Equal(forward(m, &w, in), one) {
 		t.Error("the same key gave two masks")
 	}
 	in.Dropout = 2
-	if slices.Equal(m.Forward(&w, in), one) {
+	if slices.Equal(forward(m, &w, in), one) {
 		t.Error("keys 1 and 2 gave the same logits")
 	}
 	in.Dropout = 0
-	if slices.Equal(m.Forward(&w, in), one) {
+	if slices.Equal(forward(m, &w, in), one) {
 		t.Error("key 1 dropped nothing")
 	}
 }
@@ -194,10 +194,10 @@ func TestForwardAndBackwardHaveTheSameBitsForAnyNumberOfWorkers(t *testing.T) {
 	for workers := 1; workers <= 3; workers++ {
 		previous := parallel.SetWorkers(workers)
 		var w Workspace
-		l := m.Forward(&w, in)
+		l := forward(m, &w, in)
 		dlogits, g := make([]float32, len(l)), make([]float32, len(m.Params))
 		lossOf(dlogits, l, targets, weights, c.Vocab)
-		m.Backward(&w, dlogits, g)
+		backward(m, &w, dlogits, g)
 		parallel.SetWorkers(previous)
 		if workers == 1 {
 			logits, grads = l, g
@@ -223,7 +223,7 @@ func TestNewStartsNearUniformAndDependsOnTheSeedAlone(t *testing.T) {
 	for i := range weights {
 		weights[i] = 1
 	}
-	loss := lossOf(nil, m.Forward(&Workspace{}, in), targets, weights, m.Vocab)
+	loss := lossOf(nil, forward(m, &Workspace{}, in), targets, weights, m.Vocab)
 	if d := math.Abs(loss - math.Log(float64(m.Vocab))); d > 0.01 {
 		t.Errorf("loss of a fresh model is %.4f, want ln %d = %.4f", loss, m.Vocab, math.Log(float64(m.Vocab)))
 	}
@@ -262,12 +262,12 @@ func TestCloneSharesNothingThatChanges(t *testing.T) {
 	m := randomModel(t, everything())
 	in := randomInput(m.Config, 1, 9, 1)
 	c := m.Clone()
-	want := slices.Clone(m.Forward(&Workspace{}, in))
-	if !slices.Equal(c.Forward(&Workspace{}, in), want) {
+	want := slices.Clone(forward(m, &Workspace{}, in))
+	if !slices.Equal(forward(c, &Workspace{}, in), want) {
 		t.Fatal("a clone gives other logits")
 	}
 	clear(m.Params)
-	if !slices.Equal(c.Forward(&Workspace{}, in), want) {
+	if !slices.Equal(forward(c, &Workspace{}, in), want) {
 		t.Error("clearing the original changed its clone")
 	}
 }
@@ -291,16 +291,14 @@ func TestLearnsWindowsByHeart(t *testing.T) {
 	schedule := optim.Schedule{Peak: 1e-2, Warmup: 10, Total: 100, Floor: 0.1}
 	loss := 0.0
 	for step := range schedule.Total {
-		loss = lossOf(dlogits, m.Forward(&w, batch), targets, weights, c.Vocab)
+		loss = lossOf(dlogits, forward(m, &w, batch), targets, weights, c.Vocab)
 		if step%25 == 0 {
 			t.Logf("step %d: %.4f nats", step, loss)
 		}
-		clear(grads)
-		m.Backward(&w, dlogits, grads)
-		optim.ClipGradNorm(opt.Groups, 1)
-		opt.Update(schedule.At(step))
+		backward(m, &w, dlogits, grads)
+		opt.Update(schedule.At(step), optim.ClipScale(opt.GradNorm(), 1))
 	}
-	loss = lossOf(nil, m.Forward(&w, batch), targets, weights, c.Vocab)
+	loss = lossOf(nil, forward(m, &w, batch), targets, weights, c.Vocab)
 	t.Logf("step %d: %.4f nats", schedule.Total, loss)
 	if !(loss < 0.05) {
 		t.Errorf("loss after %d steps on %d windows is %.4f nats, want less than 0.05", schedule.Total, B, loss)
@@ -338,4 +336,11 @@ func determined(in Input) []float32 {
 		}
 	}
 	return weights
+}
+
+// forward and backward run a model whose weights change from call to call.
+func forward(m *Model, w *Workspace, in Input) []float32 { return m.TrainingRunner(F32).Forward(w, in) }
+
+func backward(m *Model, w *Workspace, dlogits, grads []float32) {
+	m.TrainingRunner(F32).Backward(w, dlogits, grads)
 }

@@ -3,6 +3,8 @@ package gpt
 import (
 	"errors"
 	"fmt"
+
+	"github.com/micro-quant/mqc/nn"
 )
 
 // Faults of an input that a user can cause.
@@ -54,13 +56,14 @@ func (m *Model) Check(in Input) error {
 // layerState is what the forward pass of one block leaves for its backward.
 // R = B·T rows.
 type layerState struct {
-	norm1, rrms1 []float32 // (R,C), (R): normed input of attention
-	q, rrmsQ     []float32 // (R,H,D) after rotation and norm, (R,H)
-	k, rrmsK     []float32 // (R,KV,D), (R,KV)
-	v            []float32 // (R,KV,D)
-	att, lse     []float32 // (R,H,D), (B,H,T)
-	norm2, rrms2 []float32 // (R,C), (R): normed input of the MLP
-	up, act      []float32 // (R,4C) before and after ReLU²
+	norm1 nn.Mat    // (R,C) normed input of attention
+	rrms1 []float32 // (R)
+	qkv   nn.QKV
+	att   nn.Mat    // (R,H·D)
+	lse   []float32 // (R,H)
+	norm2 nn.Mat    // (R,C) normed input of the MLP
+	rrms2 []float32 // (R)
+	act   nn.Mat    // (R,4C) after ReLU²
 }
 
 // Workspace holds the activations of one batch shape. It is reused from step
@@ -68,25 +71,25 @@ type layerState struct {
 type Workspace struct {
 	in     Input
 	pos    []int32
-	cond   []int32 // one conditioning column at a time
-	emb    []float32
-	rrms0  []float32
+	cond   []int32   // one conditioning column at a time
+	emb    []float32 // (R,C) normed embedding
+	rrms0  []float32 // (R)
 	x      []float32 // (R,C) residual stream
-	branch []float32 // (R,C) output of a residual branch before it is added
 	layers []layerState
-	final  []float32 // (R,C) normed output of the last block
-	rrmsF  []float32
+	final  nn.Mat    // (R,C) normed output of the last block
+	rrmsF  []float32 // (R)
 	logits []float32 // (R,V)
 	grad   *gradState
 }
 
 // gradState is the scratch of the backward pass.
 type gradState struct {
-	dx, dbranch, dnorm []float32 // (R,C)
-	dq, dqn            []float32 // (R,H,D) before and after the norm's backward
-	dk, dkn, dv        []float32 // (R,KV,D)
-	datt               []float32 // (R,H,D)
-	dup, dact          []float32 // (R,4C)
+	dlogits   nn.Mat    // (R,V)
+	dx, demb  []float32 // (R,C)
+	dy        nn.Mat    // (R,C) dx as the products of a branch read it
+	datt      []float32 // (R,H·D)
+	d         nn.QKV    // of attention
+	dqkv, dup nn.Mat    // (R,(H+2·KV)·D), (R,4C)
 }
 
 // resize returns a slice of n elements, reusing s where it is large enough.
@@ -98,42 +101,55 @@ func resize[E any](s []E, n int) []E {
 	return s[:n]
 }
 
-func (w *Workspace) fit(m *Model, in Input) {
-	R, C, H, KV, D := in.B*in.T, m.Embd, m.Heads, m.KVHeads, m.HeadDim()
+// layer is the state of block l. A runner that does not train has one for all.
+func (w *Workspace) layer(l int) *layerState { return &w.layers[min(l, len(w.layers)-1)] }
+
+func (w *Workspace) fit(r *Runner, in Input) {
+	m, p, h := r.m, r.precision, r.heads
+	R, C := in.B*in.T, m.Embd
 	w.in = in
 	w.pos = resize(w.pos, R)
 	for r := range w.pos {
 		w.pos[r] = int32(r % in.T)
 	}
 	w.cond = resize(w.cond, R)
-	w.emb, w.rrms0 = resize(w.emb, R*C), resize(w.rrms0, R)
-	w.x, w.branch = resize(w.x, R*C), resize(w.branch, R*C)
-	if len(w.layers) != m.Layers {
-		w.layers = make([]layerState, m.Layers)
+	w.emb, w.rrms0, w.x = resize(w.emb, R*C), resize(w.rrms0, R), resize(w.x, R*C)
+	layers := 1
+	if r.training {
+		layers = m.Layers
+	}
+	if len(w.layers) != layers {
+		w.layers = make([]layerState, layers)
 	}
 	for l := range w.layers {
 		s := &w.layers[l]
-		s.norm1, s.rrms1 = resize(s.norm1, R*C), resize(s.rrms1, R)
-		s.q, s.rrmsQ = resize(s.q, R*H*D), resize(s.rrmsQ, R*H)
-		s.k, s.rrmsK = resize(s.k, R*KV*D), resize(s.rrmsK, R*KV)
-		s.v = resize(s.v, R*KV*D)
-		s.att, s.lse = resize(s.att, R*H*D), resize(s.lse, R*H)
-		s.norm2, s.rrms2 = resize(s.norm2, R*C), resize(s.rrms2, R)
-		s.up, s.act = resize(s.up, R*4*C), resize(s.act, R*4*C)
+		s.norm1.Resize(p, R, C)
+		s.norm2.Resize(p, R, C)
+		s.att.Resize(p, R, h.H*h.D)
+		s.act.Resize(p, R, 4*C)
+		s.rrms1, s.rrms2, s.lse = resize(s.rrms1, R), resize(s.rrms2, R), resize(s.lse, R*h.H)
+		fitQKV(&s.qkv, R, h)
+		s.qkv.QRRMS, s.qkv.KRRMS = resize(s.qkv.QRRMS, R*h.H), resize(s.qkv.KRRMS, R*h.KV)
 	}
-	w.final, w.rrmsF = resize(w.final, R*C), resize(w.rrmsF, R)
-	w.logits = resize(w.logits, R*m.Vocab)
+	w.final.Resize(p, R, C)
+	w.rrmsF, w.logits = resize(w.rrmsF, R), resize(w.logits, R*m.Vocab)
 }
 
-func (w *Workspace) fitGrad(m *Model) *gradState {
+func fitQKV(s *nn.QKV, R int, h nn.Heads) {
+	s.Q, s.K, s.V = resize(s.Q, R*h.H*h.D), resize(s.K, R*h.KV*h.D), resize(s.V, R*h.KV*h.D)
+}
+
+func (w *Workspace) fitGrad(r *Runner) *gradState {
 	if w.grad == nil {
 		w.grad = &gradState{}
 	}
-	g, R, C := w.grad, w.in.B*w.in.T, m.Embd
-	q, kv := m.Heads*m.HeadDim(), m.KVHeads*m.HeadDim()
-	g.dx, g.dbranch, g.dnorm = resize(g.dx, R*C), resize(g.dbranch, R*C), resize(g.dnorm, R*C)
-	g.dq, g.dqn, g.datt = resize(g.dq, R*q), resize(g.dqn, R*q), resize(g.datt, R*q)
-	g.dk, g.dkn, g.dv = resize(g.dk, R*kv), resize(g.dkn, R*kv), resize(g.dv, R*kv)
-	g.dup, g.dact = resize(g.dup, R*4*C), resize(g.dact, R*4*C)
+	g, p, R, C := w.grad, r.precision, w.in.B*w.in.T, r.m.Embd
+	g.dlogits.Resize(p, R, r.m.Vocab)
+	g.dx, g.demb = resize(g.dx, R*C), resize(g.demb, R*C)
+	g.dy.Resize(p, R, C)
+	g.datt = resize(g.datt, R*r.heads.H*r.heads.D)
+	fitQKV(&g.d, R, r.heads)
+	g.dqkv.Resize(p, R, r.heads.Width())
+	g.dup.Resize(p, R, 4*C)
 	return g
 }

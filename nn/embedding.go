@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/micro-quant/mqc/internal/parallel"
+import (
+	"github.com/micro-quant/mqc/internal/kernel"
+	"github.com/micro-quant/mqc/internal/parallel"
+)
 
 // EmbeddingForward looks tokens up in a table:
 //
@@ -10,20 +13,25 @@ import "github.com/micro-quant/mqc/internal/parallel"
 //	tokens  (R)     each within the table
 //	table   (V, C)
 func EmbeddingForward(out []float32, tokens []int32, table []float32, R, C int) {
-	parallel.For(R, rowGrain(C), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			t := int(tokens[r])
-			copy(out[r*C:(r+1)*C], table[t*C:(t+1)*C])
-		}
-	})
+	embed(out, tokens, table, R, C, func(to, row []float32) { copy(to, row) })
 }
 
 // EmbeddingAdd is [EmbeddingForward] onto what out holds already.
 func EmbeddingAdd(out []float32, tokens []int32, table []float32, R, C int) {
-	parallel.For(R, rowGrain(C), func(lo, hi int) {
+	embed(out, tokens, table, R, C, kernel.Add)
+}
+
+func embed(out []float32, tokens []int32, table []float32, R, C int, put func(to, row []float32)) {
+	type args struct {
+		out, table []float32
+		tokens     []int32
+		C          int
+		put        func(to, row []float32)
+	}
+	parallel.Do(R, rowGrain(C), args{out, table, tokens, C, put}, func(a *args, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			t := int(tokens[r])
-			add(out[r*C:(r+1)*C], table[t*C:(t+1)*C])
+			t := int(a.tokens[r])
+			a.put(a.out[r*a.C:(r+1)*a.C], a.table[t*a.C:(t+1)*a.C])
 		}
 	})
 }
@@ -34,22 +42,21 @@ func EmbeddingAdd(out []float32, tokens []int32, table []float32, R, C int) {
 //
 // Workers share out the columns, so that each sum runs in the order of r.
 func EmbeddingBackward(dtable, dout []float32, tokens []int32, R, C int) {
-	parallel.For(C, max(16, rowGrain(R)), func(lo, hi int) {
-		for r := range R {
-			t := int(tokens[r])
-			add(dtable[t*C+lo:t*C+hi], dout[r*C+lo:r*C+hi])
+	type args struct {
+		dtable, dout []float32
+		tokens       []int32
+		R, C         int
+	}
+	parallel.Do(C, max(16, rowGrain(R)), args{dtable, dout, tokens, R, C}, func(a *args, lo, hi int) {
+		for r := range a.R {
+			t := int(a.tokens[r])
+			kernel.Add(a.dtable[t*a.C+lo:t*a.C+hi], a.dout[r*a.C+lo:r*a.C+hi])
 		}
 	})
 }
 
 // AddForward is a residual connection: y += x.
 func AddForward(y, x []float32) {
-	forElements(len(y), func(lo, hi int) { add(y[lo:hi], x[lo:hi]) })
-}
-
-func add(y, x []float32) {
-	x = x[:len(y)]
-	for i := range y {
-		y[i] += x[i]
-	}
+	type args struct{ y, x []float32 }
+	parallel.Do(len(y), 1<<12, args{y, x}, func(a *args, lo, hi int) { kernel.Add(a.y[lo:hi], a.x[lo:hi]) })
 }

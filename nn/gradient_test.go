@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/internal/testkit"
 )
@@ -34,7 +35,7 @@ type layer struct {
 	inputs   [][]float32 // those that have a gradient
 	forward  func() []float32
 	backward func(dout []float32, dx [][]float32) // after forward
-	inPlace  bool                                 // backward turns dout into the gradient instead of adding it
+	inPlace  bool                                 // backward overwrites the gradient instead of adding to it
 }
 
 // dims are the sizes of the layers; large ones are shared out among workers.
@@ -55,10 +56,23 @@ func layers(n dims) []layer {
 	rope := NewRope(T, D, 100)
 	heads := normal(r, R*H*D)
 	bent := normal(r, R*C)
+	var up, down Linear
+	var act, dup Mat
+	// Rows of ±1 in few columns: what ReLU² sees stays away from 0, where it
+	// bends and a difference across it is no derivative.
+	upWeights := make([]float32, 2*C*C)
+	for i := range 2 * C {
+		upWeights[i*C+i/2] = float32(1 - 2*(i%2))
+	}
 	for i, v := range bent {
-		// ReLU² bends at 0, where a difference across it is no derivative.
 		bent[i] = v + float32(math.Copysign(0.25, float64(v)))
 	}
+	up.Pack(kernel.F32, upWeights, 2*C, C, true)
+	down.Pack(kernel.F32, normal(r, 2*C*C), C, 2*C, true)
+	var project Linear
+	projectWeights := normal(r, (H+2*KV)*D*C)
+	project.Pack(kernel.F32, projectWeights, (H+2*KV)*D, C, true)
+	shape := Heads{H: H, KV: KV, D: D, Rope: rope}
 	list := []layer{{
 		name: "Linear", names: []string{"x", "w"}, inputs: [][]float32{x, w},
 		forward: func() []float32 {
@@ -84,34 +98,44 @@ func layers(n dims) []layer {
 		},
 		backward: func(dout []float32, dx [][]float32) { EmbeddingBackward(dx[0], dout, tokens, R, C) },
 	}, {
-		name: "ReLU2", names: []string{"x"}, inputs: [][]float32{bent},
+		name: "MLP", names: []string{"x"}, inputs: [][]float32{bent},
 		forward: func() []float32 {
-			y := make([]float32, R*C)
-			ReLU2Forward(y, bent)
+			y, x := make([]float32, R*C), View(bent, R, C)
+			up.ReLU2(&act, &x)
+			down.Forward(y, &act)
 			return y
 		},
-		backward: func(dout []float32, dx [][]float32) { ReLU2Backward(dx[0], dout, bent) },
+		backward: func(dout []float32, dx [][]float32) {
+			dy, d := View(dout, R, C), make([]float32, R*C)
+			down.ReLU2Backward(&dup, &dy, &act)
+			up.InputGrad(d, &dup)
+			kernel.Add(dx[0], d)
+		},
 	}, {
 		name: "Rope", names: []string{"x"}, inputs: [][]float32{heads}, inPlace: true,
 		forward: func() []float32 {
 			y := slices.Clone(heads)
-			rope.Forward(y, pos, R, H, D)
+			for i := range R * H {
+				rope.Forward(y[i*D:(i+1)*D], pos[i/H])
+			}
 			return y
 		},
 		backward: func(dout []float32, dx [][]float32) {
 			copy(dx[0], dout)
-			rope.Backward(dx[0], pos, R, H, D)
+			for i := range R * H {
+				rope.Backward(dx[0][i*D:(i+1)*D], pos[i/H])
+			}
 		},
 	}, {
 		name: "Dropout", names: []string{"x"}, inputs: [][]float32{x}, inPlace: true,
 		forward: func() []float32 {
 			y := slices.Clone(x)
-			DropoutForward(y, 0.3, 5)
+			Dropout{0.3, 5}.Forward(y)
 			return y
 		},
 		backward: func(dout []float32, dx [][]float32) {
 			copy(dx[0], dout)
-			DropoutBackward(dx[0], 0.3, 5)
+			Dropout{0.3, 5}.Backward(dx[0])
 		},
 	}}
 
@@ -119,10 +143,44 @@ func layers(n dims) []layer {
 	list = append(list, layer{
 		name: "RMSNorm", names: []string{"x"}, inputs: [][]float32{x},
 		forward: func() []float32 {
-			RMSNormForward(norm, rrms, x, R, C)
+			out := View(norm, R, C)
+			RMSNormForward(&out, rrms, x, R, C)
 			return norm
 		},
-		backward: func(dout []float32, dx [][]float32) { RMSNormBackward(dx[0], dout, norm, rrms, R, C) },
+		backward: func(dout []float32, dx [][]float32) {
+			out := View(norm, R, C)
+			RMSNormBackward(dx[0], dout, &out, rrms, R, C)
+		},
+	}, layer{
+		name: "Linear after RMSNorm", names: []string{"x"}, inputs: [][]float32{x},
+		forward: func() []float32 {
+			out, y := View(norm, R, C), make([]float32, R*2*C)
+			RMSNormForward(&out, rrms, x, R, C)
+			up.Forward(y, &out)
+			return y
+		},
+		backward: func(dout []float32, dx [][]float32) {
+			out, dy := View(norm, R, C), View(dout, R, 2*C)
+			up.RMSNormBackward(dx[0], &dy, &out, rrms)
+		},
+	})
+
+	projected := QKV{make([]float32, R*H*D), make([]float32, R*KV*D), make([]float32, R*KV*D), make([]float32, R*H), make([]float32, R*KV)}
+	list = append(list, layer{
+		name: "Projection to heads", names: []string{"x"}, inputs: [][]float32{x},
+		forward: func() []float32 {
+			in := View(x, R, C)
+			project.Project(projected, &in, pos, shape)
+			return slices.Concat(projected.Q, projected.K, projected.V)
+		},
+		backward: func(dout []float32, dx [][]float32) {
+			q, kv := R*H*D, R*KV*D
+			d := QKV{Q: dout[:q], K: dout[q : q+kv], V: dout[q+kv:]}
+			dy, dxs := View(make([]float32, R*shape.Width()), R, shape.Width()), make([]float32, R*C)
+			ProjectBackward(&dy, d, projected, pos, shape, R)
+			project.InputGrad(dxs, &dy)
+			kernel.Add(dx[0], dxs)
+		},
 	})
 
 	capped := make([]float32, R*C)
@@ -145,15 +203,16 @@ func layers(n dims) []layer {
 	}{{"Attention", H}, {"Attention, grouped", KV}, {"Attention, one key head", 1}} {
 		KV := grouping.KV
 		q, k, v := heads, normal(r, R*KV*D), normal(r, R*KV*D)
-		out, lse := make([]float32, R*H*D), make([]float32, R*H)
+		data, lse := make([]float32, R*H*D), make([]float32, R*H)
+		out, shape := View(data, R, H*D), Heads{H: H, KV: KV, D: D}
 		list = append(list, layer{
-			name: grouping.name, names: []string{"q", "k", "v"}, inputs: [][]float32{q, k, v},
+			name: grouping.name, names: []string{"q", "k", "v"}, inputs: [][]float32{q, k, v}, inPlace: true,
 			forward: func() []float32 {
-				AttentionForward(out, lse, q, k, v, B, T, H, KV, D)
-				return out
+				AttentionForward(&out, lse, q, k, v, nil, B, T, shape)
+				return data
 			},
 			backward: func(dout []float32, dx [][]float32) {
-				AttentionBackward(dx[0], dx[1], dx[2], dout, out, lse, q, k, v, B, T, H, KV, D)
+				AttentionBackward(dx[0], dx[1], dx[2], dout, &out, lse, q, k, v, B, T, shape)
 			},
 		})
 	}
@@ -250,5 +309,6 @@ func TestAShortSlicePanics(t *testing.T) {
 			t.Error("RMSNormForward of 3 elements as 2 rows of 2 did not panic")
 		}
 	}()
-	RMSNormForward(make([]float32, 4), make([]float32, 2), make([]float32, 3), 2, 2)
+	out := View(make([]float32, 4), 2, 2)
+	RMSNormForward(&out, make([]float32, 2), make([]float32, 3), 2, 2)
 }

@@ -23,32 +23,56 @@ import (
 //	weights  (R)
 func CrossEntropy(dlogits []float32, losses []float64, logits []float32, targets []int32, weights []float32, norm float64, R, V int) {
 	want("CrossEntropy", "logits", logits, R*V)
-	parallel.For(R, rowGrain(V), func(lo, hi int) {
+	type args struct {
+		dlogits []float32
+		losses  []float64
+		logits  []float32
+		targets []int32
+		weights []float32
+		norm    float64
+		V       int
+	}
+	parallel.Do(R, rowGrain(V), args{dlogits, losses, logits, targets, weights, norm, V}, func(a *args, lo, hi int) {
+		V := a.V
+		e := borrow(V)
+		defer e.giveBack()
 		for r := lo; r < hi; r++ {
-			losses[r] = 0
-			if weights[r] == 0 {
+			a.losses[r] = 0
+			if a.weights[r] == 0 {
 				continue
 			}
-			row := logits[r*V : (r+1)*V]
-			peak := row[0]
-			for _, x := range row {
-				peak = max(peak, x)
-			}
-			sum := 0.0
-			for _, x := range row {
-				sum += float64(kernel.Exp(x - peak))
-			}
-			losses[r] = math.Log(sum) - float64(row[targets[r]]-peak)
-			if dlogits == nil {
+			row, target := a.logits[r*V:(r+1)*V], a.targets[r]
+			peak := kernel.Max(row)
+			sum := float64(kernel.ExpSum(e.row, row, 1, peak))
+			a.losses[r] = math.Log(sum) - float64(row[target]-peak)
+			if a.dlogits == nil {
 				continue
 			}
-			scale := float64(weights[r]) / norm
-			share := float32(scale / sum)
-			d := dlogits[r*V : (r+1)*V]
-			for i, x := range row {
-				d[i] += share * kernel.Exp(x-peak)
-			}
-			d[targets[r]] -= float32(scale)
+			scale := float64(a.weights[r]) / a.norm
+			d := a.dlogits[r*V : (r+1)*V]
+			kernel.AddScaled(d, float32(scale/sum), e.row)
+			d[target] -= float32(scale)
 		}
 	})
+}
+
+// SoftcapForward bounds logits smoothly, in place: x ← cap·tanh(x/cap).
+//
+// Gemma Team 2024, arXiv 2408.00118.
+func SoftcapForward(x []float32, cap float32) {
+	type args struct {
+		x   []float32
+		cap float32
+	}
+	parallel.Do(len(x), 1<<11, args{x, cap}, func(a *args, lo, hi int) { kernel.Softcap(a.x[lo:hi], a.cap) })
+}
+
+// SoftcapBackward turns the gradient of [SoftcapForward] with respect to its
+// result y into that with respect to its input, in place: dx ← dx·(1 − (y/cap)²).
+func SoftcapBackward(dx, y []float32, cap float32) {
+	type args struct {
+		dx, y []float32
+		cap   float32
+	}
+	parallel.Do(len(dx), 1<<12, args{dx, y, cap}, func(a *args, lo, hi int) { kernel.SoftcapGrad(a.dx[lo:hi], a.y[lo:hi], a.cap) })
 }

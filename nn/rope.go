@@ -3,7 +3,7 @@ package nn
 import (
 	"math"
 
-	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/internal/kernel"
 )
 
 // Rope is the table of a rotary position embedding: pair i of a head at
@@ -32,32 +32,14 @@ func NewRope(n, D int, base float64) *Rope {
 	return r
 }
 
-// Forward rotates x in place.
-//
-//	x    (R, H, D)
-//	pos  (R)        position of each row
-func (p *Rope) Forward(x []float32, pos []int32, R, H, D int) { p.rotate(x, pos, R, H, D, 1) }
+// Forward rotates a head (D) at position pos in place.
+func (p *Rope) Forward(head []float32, pos int32) { p.rotate(head, pos, 1) }
 
 // Backward turns the gradient of [Rope.Forward] with respect to its result
 // into that with respect to its input, in place: the inverse rotation.
-func (p *Rope) Backward(dx []float32, pos []int32, R, H, D int) { p.rotate(dx, pos, R, H, D, -1) }
+func (p *Rope) Backward(dhead []float32, pos int32) { p.rotate(dhead, pos, -1) }
 
-func (p *Rope) rotate(x []float32, pos []int32, R, H, D int, direction float32) {
-	half := p.half
-	parallel.For(R, rowGrain(H*D), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			at := int(pos[r]) * half
-			cos, sin := p.cos[at:at+half], p.sin[at:at+half]
-			for h := range H {
-				head := x[(r*H+h)*D : (r*H+h+1)*D]
-				x1, x2 := head[:half], head[half:]
-				for i := range half {
-					c, s := cos[i], direction*sin[i]
-					a, b := x1[i], x2[i]
-					x1[i] = a*c + b*s
-					x2[i] = b*c - a*s
-				}
-			}
-		}
-	})
+func (p *Rope) rotate(head []float32, pos int32, direction float32) {
+	at := int(pos) * p.half
+	kernel.Rotate(head, p.cos[at:at+p.half], p.sin[at:at+p.half], direction)
 }

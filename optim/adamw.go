@@ -5,6 +5,7 @@ package optim
 import (
 	"math"
 
+	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/internal/parallel"
 )
 
@@ -42,6 +43,8 @@ type AdamW struct {
 	Groups []Group
 	M, V   []float32 // first and second moments, group after group
 	Step   int       // steps taken
+
+	parts []float64 // of a sum
 }
 
 // NewAdamW returns an optimizer of groups with moments at zero.
@@ -53,60 +56,75 @@ func NewAdamW(c AdamWConfig, groups []Group) *AdamW {
 	return &AdamW{Config: c, Groups: groups, M: make([]float32, n), V: make([]float32, n)}
 }
 
-// Update takes one step at learning rate lr.
-func (a *AdamW) Update(lr float64) {
+// Update takes one step at learning rate lr along scale times the gradients,
+// in one pass over all of them, and leaves the gradients at zero.
+func (a *AdamW) Update(lr, scale float64) {
 	a.Step++
 	c := a.Config
-	b1, b2 := float32(c.Beta1), float32(c.Beta2)
-	size := float32(lr / (1 - math.Pow(c.Beta1, float64(a.Step))))
-	root := float32(math.Sqrt(1 - math.Pow(c.Beta2, float64(a.Step))))
-	eps := float32(c.Eps)
-
+	step := kernel.AdamWStep{
+		GradScale: float32(scale), Beta1: float32(c.Beta1), Beta2: float32(c.Beta2), Eps: float32(c.Eps),
+		Size:      float32(lr / (1 - math.Pow(c.Beta1, float64(a.Step)))),
+		Root:      float32(math.Sqrt(1 - math.Pow(c.Beta2, float64(a.Step)))),
+		ClearGrad: true,
+	}
+	type args struct {
+		p, m, v, g []float32
+		step       kernel.AdamWStep
+	}
 	offset := 0
 	for _, g := range a.Groups {
 		m, v := a.M[offset:offset+len(g.Param)], a.V[offset:offset+len(g.Param)]
 		offset += len(g.Param)
-		keep := float32(1)
+		step.Keep = 1
 		if g.Decay {
-			keep = float32(1 - lr*c.WeightDecay)
+			step.Keep = float32(1 - lr*c.WeightDecay)
 		}
-		parallel.For(len(g.Param), 1<<13, func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				d := g.Grad[i]
-				m[i] = b1*m[i] + (1-b1)*d
-				v[i] = b2*v[i] + (1-b2)*d*d
-				g.Param[i] = g.Param[i]*keep - size*m[i]/(float32(math.Sqrt(float64(v[i])))/root+eps)
-			}
+		parallel.Do(len(g.Param), grain, args{g.Param, m, v, g.Grad, step}, func(a *args, lo, hi int) {
+			kernel.AdamW(a.p[lo:hi], a.m[lo:hi], a.v[lo:hi], a.g[lo:hi], a.step)
 		})
 	}
 }
 
-// ClipGradNorm scales all gradients so that their joint Euclidean norm is at
-// most limit, and returns the norm before. A norm that is not finite is
-// returned and nothing is scaled: the caller must stop.
-func ClipGradNorm(groups []Group, limit float64) float64 {
+// grain is how many weights pay for another worker.
+const grain = 1 << 13
+
+// chunk is the length of the pieces whose squares are summed in float32 before
+// they add up in float64. It decides the order of the sum, hence it is a
+// constant.
+const chunk = 4096
+
+// GradNorm returns the joint Euclidean norm of all gradients.
+func (a *AdamW) GradNorm() float64 {
 	sum := 0.0
-	for _, g := range groups {
-		sum += parallel.SumFloat64(len(g.Grad), func(lo, hi int) (s float64) {
-			for _, d := range g.Grad[lo:hi] {
-				s += float64(d) * float64(d)
-			}
-			return s
-		})
+	type args struct {
+		g     []float32
+		parts []float64
 	}
-	norm := math.Sqrt(sum)
-	if !(norm > limit) || math.IsInf(norm, 0) {
-		return norm
-	}
-	scale := float32(limit / norm)
-	for _, g := range groups {
-		parallel.For(len(g.Grad), 1<<13, func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				g.Grad[i] *= scale
+	for _, g := range a.Groups {
+		n := (len(g.Grad) + chunk - 1) / chunk
+		if cap(a.parts) < n {
+			a.parts = make([]float64, n)
+		}
+		parts := a.parts[:n]
+		parallel.Do(n, grain/chunk, args{g.Grad, parts}, func(a *args, lo, hi int) {
+			for c := lo; c < hi; c++ {
+				a.parts[c] = float64(kernel.SumSquares(a.g[c*chunk : min((c+1)*chunk, len(a.g))]))
 			}
 		})
+		for _, p := range parts {
+			sum += p
+		}
 	}
-	return norm
+	return math.Sqrt(sum)
+}
+
+// ClipScale is what gradients of a norm are multiplied by so that their norm is
+// at most limit.
+func ClipScale(norm, limit float64) float64 {
+	if norm > limit {
+		return limit / norm
+	}
+	return 1
 }
 
 // Schedule is the learning rate over a run: a linear warm-up to Peak, then half

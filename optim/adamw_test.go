@@ -43,7 +43,7 @@ func TestAdamWMatchesItsFormula(t *testing.T) {
 				ref[g][i] -= lr * mh / (math.Sqrt(vh) + c.Eps)
 			}
 		}
-		a.Update(lr)
+		a.Update(lr, 1)
 	}
 	for g := range groups {
 		for i, want := range ref[g] {
@@ -60,7 +60,7 @@ func TestDecayTouchesMarkedGroupsOnly(t *testing.T) {
 		{Param: []float32{2}, Grad: []float32{0}, Decay: true},
 		{Param: []float32{2}, Grad: []float32{0}},
 	}
-	NewAdamW(AdamWConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.5}, groups).Update(0.1)
+	NewAdamW(AdamWConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.5}, groups).Update(0.1, 1)
 	if got, want := groups[0].Param[0], float32(2*(1-0.1*0.5)); got != want {
 		t.Errorf("marked group: %v, want %v", got, want)
 	}
@@ -69,22 +69,35 @@ func TestDecayTouchesMarkedGroupsOnly(t *testing.T) {
 	}
 }
 
-func TestClipGradNorm(t *testing.T) {
-	gradients := func() []Group { return []Group{{Grad: []float32{3, 0}}, {Grad: []float32{0, -4}}} }
-	g := gradients()
-	if norm := ClipGradNorm(g, 1); norm != 5 {
-		t.Errorf("norm %v, want 5", norm)
+func TestGradNormAndClipScale(t *testing.T) {
+	a := NewAdamW(Defaults(), []Group{{Grad: []float32{3, 0}}, {Grad: []float32{0, -4}}})
+	if norm := a.GradNorm(); norm != 5 {
+		t.Errorf("norm of 3 and -4 is %v, want 5", norm)
 	}
-	if g[0].Grad[0] != 0.6 || g[1].Grad[1] != -0.8 {
-		t.Errorf("clipped to %v, %v, want .6, -.8", g[0].Grad[0], g[1].Grad[1])
+	for _, c := range []struct{ norm, limit, want float64 }{{5, 1, 0.2}, {5, 10, 1}, {5, 5, 1}, {0, 1, 1}} {
+		if got := ClipScale(c.norm, c.limit); got != c.want {
+			t.Errorf("ClipScale(%v, %v) = %v, want %v", c.norm, c.limit, got, c.want)
+		}
 	}
-	g = gradients()
-	if norm := ClipGradNorm(g, 10); norm != 5 || g[0].Grad[0] != 3 {
-		t.Errorf("norm %v and gradient %v under the limit, want 5 and 3", norm, g[0].Grad[0])
+	a.Groups[0].Grad[1] = float32(math.NaN())
+	if norm := a.GradNorm(); !math.IsNaN(norm) {
+		t.Errorf("norm of a gradient with NaN is %v", norm)
 	}
-	g[0].Grad[1] = float32(math.NaN())
-	if norm := ClipGradNorm(g, 1); !math.IsNaN(norm) || g[1].Grad[1] != -4 {
-		t.Errorf("with NaN: norm %v, other gradient %v, want NaN and -4", norm, g[1].Grad[1])
+}
+
+// Scaling in the step is scaling before it, and the gradients are spent.
+func TestUpdateScalesAndClearsGradients(t *testing.T) {
+	one := Group{Param: []float32{1, 2, 3}, Grad: []float32{0.5, -2, 8}}
+	two := Group{Param: []float32{1, 2, 3}, Grad: []float32{0.125, -0.5, 2}}
+	NewAdamW(Defaults(), []Group{one}).Update(0.1, 0.25)
+	NewAdamW(Defaults(), []Group{two}).Update(0.1, 1)
+	for i := range one.Param {
+		if one.Param[i] != two.Param[i] {
+			t.Errorf("weight %d: %v with a scale, %v with gradients scaled", i, one.Param[i], two.Param[i])
+		}
+		if one.Grad[i] != 0 {
+			t.Errorf("gradient %d is left at %v", i, one.Grad[i])
+		}
 	}
 }
 
@@ -96,8 +109,8 @@ func TestUpdateHasTheSameBitsForAnyWorkers(t *testing.T) {
 		for i := range g.Param {
 			g.Param[i], g.Grad[i] = float32(r.NormFloat64()), float32(r.NormFloat64())
 		}
-		ClipGradNorm([]Group{g}, 1)
-		NewAdamW(Defaults(), []Group{g}).Update(0.01)
+		a := NewAdamW(Defaults(), []Group{g})
+		a.Update(0.01, ClipScale(a.GradNorm(), 1))
 		return g.Param
 	}
 	want := run(1)

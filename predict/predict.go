@@ -22,15 +22,17 @@ type Score struct {
 }
 
 // scoreRows is how many positions are scored in one forward pass: enough to
-// keep the cores busy, few enough that activations stay small.
-const scoreRows = 4096
+// keep the cores busy, few enough that activations stay in the cache.
+const scoreRows = 1024
 
 // Tokens scores every weighted target of windows once, in the order of windows.
-func Tokens(ctx context.Context, m *gpt.Model, streams []*dataset.Stream, windows []dataset.Window) ([]Score, error) {
+func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) ([]Score, error) {
 	var (
 		w      gpt.Workspace
 		scores []Score
+		m      = r.Model()
 	)
+	r = r.ForwardOnly()
 	batch := max(1, scoreRows/m.SeqLen)
 	for len(windows) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -46,14 +48,14 @@ func Tokens(ctx context.Context, m *gpt.Model, streams []*dataset.Stream, window
 		if err := m.Check(in); err != nil {
 			return nil, err
 		}
-		logits := m.Forward(&w, in)
+		logits := r.Forward(&w, in)
 		for i, win := range windows[:n] {
 			for t := range T {
-				r := i*T + t
-				if b.Weights[r] == 0 {
+				at := i*T + t
+				if b.Weights[at] == 0 {
 					continue
 				}
-				row, target := logits[r*m.Vocab:(r+1)*m.Vocab], b.Targets[r]
+				row, target := logits[at*m.Vocab:(at+1)*m.Vocab], b.Targets[at]
 				if target < 0 || int(target) >= m.Vocab {
 					return nil, fmt.Errorf("predict: %s: token %d is %d: %w 0…%d", streams[win.Stream].Asset, win.Start+t+1, target, gpt.ErrVocabulary, m.Vocab-1)
 				}
@@ -129,7 +131,8 @@ type Path struct {
 // known before its token at index origin (origin = len(Tokens) continues the
 // stream). window bounds how many past tokens the model sees. The volatility
 // scale of a path advances with the candles of that path.
-func Paths(ctx context.Context, m *gpt.Model, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
+func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
+	m := r.Model()
 	if origin < 1 || origin > len(s.Tokens) {
 		return nil, fmt.Errorf("predict: %s: origin %d: want 1…%d", s.Asset, origin, len(s.Tokens))
 	}
@@ -143,7 +146,7 @@ func Paths(ctx context.Context, m *gpt.Model, codec dataset.Codec, s *dataset.St
 		return nil, fmt.Errorf("predict: %s: a bare token stream has no candles to continue", s.Asset)
 	}
 	from := max(0, origin-min(window, m.SeqLen))
-	tokens, err := m.Generate(ctx, gpt.Prompt{Tokens: s.Tokens[from:origin]}, g)
+	tokens, err := r.Generate(ctx, gpt.Prompt{Tokens: s.Tokens[from:origin]}, g)
 	if err != nil {
 		return nil, err
 	}

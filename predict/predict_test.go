@@ -62,7 +62,7 @@ func TestTokensScoresEveryTargetBySoftmax(t *testing.T) {
 		dataset.Window{Stream: 0, Start: 5, Len: 7, From: 2, To: 100}, // more than it holds
 		dataset.Window{Stream: 0, Start: 5, Len: 7, From: 20, To: 30}, // none
 	)
-	got, err := predict.Tokens(t.Context(), m, streams, windows)
+	got, err := predict.Tokens(t.Context(), m.Runner(gpt.F32), streams, windows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestTokensScoresEveryTargetBySoftmax(t *testing.T) {
 			// batch may change anything.
 			var w gpt.Workspace
 			input := tokens[win.Start:target]
-			logits := m.Forward(&w, gpt.Input{B: 1, T: len(input), Tokens: input})
+			logits := m.Runner(gpt.F32).Forward(&w, gpt.Input{B: 1, T: len(input), Tokens: input})
 			row, token := logits[len(logits)-m.Vocab:], tokens[target]
 			sum, rank := 0.0, 0
 			for k, l := range row {
@@ -100,13 +100,13 @@ func TestTokensScoresEveryTargetBySoftmax(t *testing.T) {
 func TestTokensDoesNotDependOnTheBatch(t *testing.T) {
 	m, _, streams := small(t)
 	windows := dataset.EvalWindows(streams, dataset.Val, m.SeqLen)
-	once, err := predict.Tokens(t.Context(), m, streams, windows)
+	once, err := predict.Tokens(t.Context(), m.Runner(gpt.F32), streams, windows)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// 4096 rows are scored at once: these are several batches and a part.
 	const times = 50
-	many, err := predict.Tokens(t.Context(), m, streams, slices.Repeat(windows, times))
+	many, err := predict.Tokens(t.Context(), m.Runner(gpt.F32), streams, slices.Repeat(windows, times))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestTiesGoToTheSmallerToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scores, err := predict.Tokens(t.Context(), flat, streams, dataset.EvalWindows(streams, dataset.Val, 16))
+	scores, err := predict.Tokens(t.Context(), flat.Runner(gpt.F32), streams, dataset.EvalWindows(streams, dataset.Val, 16))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,24 +137,24 @@ func TestTokensErrors(t *testing.T) {
 	windows := dataset.EvalWindows(streams, dataset.Val, m.SeqLen)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := predict.Tokens(cancelled, m, streams, windows); !errors.Is(err, context.Canceled) {
+	if _, err := predict.Tokens(cancelled, m.Runner(gpt.F32), streams, windows); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a cancelled context: %v", err)
 	}
 	for i, token := range []int32{16, 1 << 20, -1} {
 		foreign := []*dataset.Stream{{Asset: "X", Tokens: []int32{1, 2, token}}}
 		for _, win := range []dataset.Window{{Len: 2, From: 1, To: 3}, {Len: 2, From: 1, To: 2}} {
-			_, err := predict.Tokens(t.Context(), m, foreign, []dataset.Window{win})
+			_, err := predict.Tokens(t.Context(), m.Runner(gpt.F32), foreign, []dataset.Window{win})
 			if scored := win.To == 3; scored && !errors.Is(err, gpt.ErrVocabulary) || !scored && err != nil {
 				t.Errorf("%d: target %d, scored %v: %v", i, token, scored, err)
 			}
 		}
 		foreign[0].Tokens = []int32{1, token, 2}
-		if _, err := predict.Tokens(t.Context(), m, foreign, []dataset.Window{{Len: 2, From: 1, To: 3}}); !errors.Is(err, gpt.ErrVocabulary) {
+		if _, err := predict.Tokens(t.Context(), m.Runner(gpt.F32), foreign, []dataset.Window{{Len: 2, From: 1, To: 3}}); !errors.Is(err, gpt.ErrVocabulary) {
 			t.Errorf("input %d: %v, want ErrVocabulary", token, err)
 		}
 	}
 	m.Params[len(m.Params)-1] = float32(math.NaN())
-	if _, err := predict.Tokens(t.Context(), m, streams, windows); !errors.Is(err, gpt.ErrNotFinite) {
+	if _, err := predict.Tokens(t.Context(), m.Runner(gpt.F32), streams, windows); !errors.Is(err, gpt.ErrNotFinite) {
 		t.Errorf("with a NaN weight: %v, want ErrNotFinite", err)
 	}
 }
@@ -199,11 +199,11 @@ func TestPathsAdvanceTheScaleAlongThemselves(t *testing.T) {
 	s := streams[0]
 	g := gpt.Generation{Paths: 8, Steps: 40, Sampler: gpt.Sampler{Temperature: 1}, Seed: 3} // longer than the context
 	for _, origin := range []int{1, 100, len(s.Tokens)} {
-		paths, err := predict.Paths(t.Context(), m, codec, s, origin, 8, g)
+		paths, err := predict.Paths(t.Context(), m.Runner(gpt.F32), codec, s, origin, 8, g)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := m.Generate(t.Context(), gpt.Prompt{Tokens: s.Tokens[max(0, origin-8):origin]}, g)
+		want, err := m.Runner(gpt.F32).Generate(t.Context(), gpt.Prompt{Tokens: s.Tokens[max(0, origin-8):origin]}, g)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +241,7 @@ func TestPathsAreAFunctionOfSeedAndNumber(t *testing.T) {
 		t.Helper()
 		g := gpt.Generation{Paths: 6, Steps: 20, Sampler: gpt.Sampler{Temperature: 1}, Seed: 3}
 		change(&g)
-		paths, err := predict.Paths(t.Context(), m, codec, s, 200, m.SeqLen, g)
+		paths, err := predict.Paths(t.Context(), m.Runner(gpt.F32), codec, s, 200, m.SeqLen, g)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +306,7 @@ func TestPathsErrors(t *testing.T) {
 		"no steps":          {codec, s, 10, 8, gpt.Generation{Paths: 1, Sampler: g.Sampler}},
 		"bad temperature":   {codec, s, 10, 8, gpt.Generation{Paths: 1, Steps: 1, Sampler: gpt.Sampler{Temperature: -1}}},
 	} {
-		if _, err := predict.Paths(t.Context(), m, c.codec, c.s, c.origin, c.window, c.g); err == nil {
+		if _, err := predict.Paths(t.Context(), m.Runner(gpt.F32), c.codec, c.s, c.origin, c.window, c.g); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -153,7 +153,7 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (VQProgress, error) {
 		report.Recon += recon / float64(n)
 		report.Commit += commit / float64(n)
 
-		t.optimizer.Update(cosine(t.config.LR, t.step, t.steps))
+		t.optimizer.Update(cosine(t.config.LR, t.step, t.steps), 1)
 		if quantise {
 			t.book.update(z, t.tokens, t.config.Decay)
 			// Every 16 steps: the averages of a revived code settle first.
@@ -275,7 +275,7 @@ func (t *trainer) finish(ctx context.Context, vectors []feature.Vector) error {
 			dy[i] = float32(2 * weight * float64(y[i]-target[i]) / float64(S))
 		}
 		v.decoder.backward(&t.decode, nil, dy, v.book.codes, K)
-		optimizer.Update(cosine(t.config.LR, step, t.config.Refine))
+		optimizer.Update(cosine(t.config.LR, step, t.config.Refine), 1)
 	}
 	return nil
 }

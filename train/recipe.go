@@ -34,6 +34,8 @@ type Recipe struct {
 	Patience    int     `json:"patience"` // evaluations without improvement before stopping; 0 never stops
 	Evals       int     `json:"evals"`    // evaluations over the whole run, evenly spaced
 
+	Precision gpt.Precision `json:"precision"` // of the matrix products
+
 	ContextLen  int     `json:"context_len,omitempty"`  // SFT, RL: candles before the origin
 	Horizon     int     `json:"horizon,omitempty"`      // SFT, RL: candles after it
 	RolloutProb float64 `json:"rollout_prob,omitempty"` // SFT: chance that a horizon input is the model's own sample

@@ -22,7 +22,7 @@ type rl struct {
 	r         Recipe
 	codec     dataset.Codec
 	streams   []*dataset.Stream
-	reference *gpt.Model
+	reference *gpt.Runner
 	contexts  []dataset.Window
 	val       pathValidation
 
@@ -44,14 +44,14 @@ func newRL(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *gpt.Mode
 	if len(contexts) == 0 {
 		return nil, fmt.Errorf("train: the training part has no stretch of %d candles with a candle of context before it", r.Horizon)
 	}
-	return &rl{r: r, codec: codec, streams: streams, reference: m.Clone(), contexts: contexts, val: val}, nil
+	return &rl{r: r, codec: codec, streams: streams, reference: m.Clone().Runner(r.Precision), contexts: contexts, val: val}, nil
 }
 
 func (s *rl) Steps() int { return s.r.Steps }
 
 // Next draws the groups of a step. Row e·G+i is path i of context e, behind
 // the tokens of that context.
-func (s *rl) Next(ctx context.Context, m *gpt.Model, step int) (dataset.Batch, error) {
+func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Batch, error) {
 	chosen := pick(rng.New(s.r.Seed, rng.Shuffle, s.r.id(), uint64(step)), s.r.Batch, len(s.contexts))
 	T, G := s.r.window(), s.r.Group
 	rows := len(chosen) * G
@@ -63,7 +63,7 @@ func (s *rl) Next(ctx context.Context, m *gpt.Model, step int) (dataset.Batch, e
 	for e, c := range chosen {
 		win := s.contexts[c]
 		stream := s.streams[win.Stream]
-		paths, err := predict.Paths(ctx, m, s.codec, stream, win.From, s.r.ContextLen, gpt.Generation{
+		paths, err := predict.Paths(ctx, model, s.codec, stream, win.From, s.r.ContextLen, gpt.Generation{
 			Paths: G, Steps: s.r.Horizon, Sampler: s.r.Sampler,
 			Seed: rng.Hash(s.r.Seed, rng.Rollout, s.r.id(), uint64(step), uint64(e)),
 		})
@@ -129,7 +129,7 @@ func (s *rl) judge(stream *dataset.Stream, origin int, paths []predict.Path) (re
 // entropy are those of the model itself, over the full vocabulary.
 func (s *rl) Loss(sum Measures, dlogits, logits []float32, b dataset.Batch, first int) {
 	ref := s.reference.Forward(&s.refSpace, predict.Input(b, 0))
-	V := s.reference.Vocab
+	V := s.reference.Model().Vocab
 	R := b.B * b.T
 	norm := float64(len(s.advantages) * s.r.Horizon)
 	policy, kl, entropy := make([]float64, R), make([]float64, R), make([]float64, R)
@@ -191,6 +191,6 @@ func (s *rl) row(dlogits, logits, ref []float32, token int32, advantage, norm fl
 
 func (s *rl) Metric() string { return "crps" }
 
-func (s *rl) Validate(ctx context.Context, m *gpt.Model) (Measures, error) {
-	return s.val.run(ctx, m)
+func (s *rl) Validate(ctx context.Context, model *gpt.Runner) (Measures, error) {
+	return s.val.run(ctx, model)
 }

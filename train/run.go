@@ -104,6 +104,7 @@ func (t *trainer) finish(ctx context.Context) (*checkpoint.Bundle, error) {
 	if t.stage, err = newStage(r, codec, t.job.Streams, start); err != nil {
 		return nil, err
 	}
+	t.runner = t.model.TrainingRunner(r.Precision)
 	t.grads = make([]float32, len(t.model.Params))
 	for _, p := range t.model.Tensors {
 		t.groups = append(t.groups, optim.Group{Name: p.Name, Param: p.View(t.model.Params), Grad: p.View(t.grads), Decay: p.Decays()})
@@ -134,9 +135,9 @@ func (t *trainer) result() *checkpoint.Bundle {
 	out := *t.bundle
 	out.Model = t.model.Clone()
 	copy(out.Model.Params, t.best)
-	out.Hash, out.Build = "", t.job.Build
-
 	r, s := t.job.Recipe, t.state
+	out.Hash, out.Build, out.Precision = "", t.job.Build, r.Precision
+
 	recipe, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // a struct of numbers and strings

@@ -65,11 +65,11 @@ func checkWindow(r Recipe, m *gpt.Model) error {
 
 func (s *sft) Steps() int { return s.epochs.steps() }
 
-func (s *sft) Next(_ context.Context, m *gpt.Model, step int) (dataset.Batch, error) {
+func (s *sft) Next(_ context.Context, model *gpt.Runner, step int) (dataset.Batch, error) {
 	b := dataset.Gather(s.streams, s.epochs.batch(step), s.r.window())
 	s.norm = total(b.Weights)
 	if s.r.RolloutProb > 0 {
-		s.rollOut(m, b, step)
+		s.rollOut(model, b, step)
 	}
 	return b, nil
 }
@@ -81,10 +81,10 @@ func (s *sft) Next(_ context.Context, m *gpt.Model, step int) (dataset.Batch, er
 //
 // Bengio et al. 2015, arXiv 1506.03099; in one pass: Mihaylova & Martins 2019,
 // arXiv 1906.07651; improper: Huszár 2015, arXiv 1511.05101.
-func (s *sft) rollOut(m *gpt.Model, b dataset.Batch, step int) {
+func (s *sft) rollOut(model *gpt.Runner, b dataset.Batch, step int) {
 	var w gpt.Workspace
-	logits := m.Forward(&w, predict.Input(b, 0))
-	probs := make([]float64, m.Vocab)
+	logits, V := model.ForwardOnly().Forward(&w, predict.Input(b, 0)), model.Model().Vocab
+	probs := make([]float64, V)
 	for i := range b.B {
 		random := rng.New(s.r.Seed, rng.Rollout, s.r.id(), uint64(step), uint64(i))
 		for t := 1; t < b.T; t++ {
@@ -94,7 +94,7 @@ func (s *sft) rollOut(m *gpt.Model, b dataset.Batch, step int) {
 			if b.Weights[r-1] == 0 || b.Weights[r] == 0 || random.Float64() >= s.r.RolloutProb {
 				continue
 			}
-			gpt.Sampler{Temperature: 1}.Probabilities(probs, logits[(r-1)*m.Vocab:r*m.Vocab], nil)
+			gpt.Sampler{Temperature: 1}.Probabilities(probs, logits[(r-1)*V:r*V], nil)
 			b.Inputs[r] = gpt.Pick(probs, random.Float64())
 		}
 	}
@@ -106,8 +106,8 @@ func (s *sft) Loss(sum Measures, dlogits, logits []float32, b dataset.Batch, _ i
 
 func (s *sft) Metric() string { return "crps" }
 
-func (s *sft) Validate(ctx context.Context, m *gpt.Model) (Measures, error) {
-	return s.val.run(ctx, m)
+func (s *sft) Validate(ctx context.Context, model *gpt.Runner) (Measures, error) {
+	return s.val.run(ctx, model)
 }
 
 // Size of the free-running validation. With 32 paths the fair CRPS has about
@@ -144,14 +144,14 @@ func newPathValidation(r Recipe, codec dataset.Codec, streams []*dataset.Stream)
 // run returns the mean CRPS of cumulative log returns after 1, 5 and Horizon
 // candles, each in units of the volatility known at the origin times √h
 // (crps_1, crps_5, crps_h), and their mean (crps).
-func (v *pathValidation) run(ctx context.Context, m *gpt.Model) (Measures, error) {
+func (v *pathValidation) run(ctx context.Context, model *gpt.Runner) (Measures, error) {
 	steps := []int{1, min(5, v.r.Horizon), v.r.Horizon}
 	var sums [3]float64
 	var path []float64
 	x := make([]float64, validationPaths)
 	for i, win := range v.origins {
 		s := v.streams[win.Stream]
-		paths, err := predict.Paths(ctx, m, v.codec, s, win.From, v.r.ContextLen, gpt.Generation{
+		paths, err := predict.Paths(ctx, model, v.codec, s, win.From, v.r.ContextLen, gpt.Generation{
 			Paths: validationPaths, Steps: v.r.Horizon,
 			Sampler: gpt.Sampler{Temperature: 1},
 			Seed:    rng.Hash(v.r.Seed, rng.Rollout, uint64(i)),

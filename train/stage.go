@@ -19,9 +19,9 @@ type Measures map[string]float64
 type Stage interface {
 	// Steps is the length of the stage.
 	Steps() int
-	// Next returns the batch of a step, drawn with the weights of m where
-	// the stage needs them.
-	Next(ctx context.Context, m *gpt.Model, step int) (dataset.Batch, error)
+	// Next returns the batch of a step, drawn with the weights that model
+	// runs where the stage needs them.
+	Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Batch, error)
 	// Loss adds this part's gradient to dlogits (R,V) and its share of the
 	// step's measures to sum, "loss" among them. b is a run of rows of the
 	// last batch, of which first is the first.
@@ -29,7 +29,7 @@ type Stage interface {
 	// Metric names the measure of Validate that picks the checkpoint;
 	// smaller is better.
 	Metric() string
-	Validate(ctx context.Context, m *gpt.Model) (Measures, error)
+	Validate(ctx context.Context, model *gpt.Runner) (Measures, error)
 }
 
 // newStage returns the stage of a recipe over streams. start is the model
@@ -73,7 +73,7 @@ func newNextToken(r Recipe, streams []*dataset.Stream, m *gpt.Model) (*nextToken
 
 func (s *nextToken) Steps() int { return s.epochs.steps() }
 
-func (s *nextToken) Next(_ context.Context, _ *gpt.Model, step int) (dataset.Batch, error) {
+func (s *nextToken) Next(_ context.Context, _ *gpt.Runner, step int) (dataset.Batch, error) {
 	b := dataset.Gather(s.streams, s.epochs.batch(step), s.r.SeqLen)
 	s.norm = total(b.Weights)
 	return b, nil
@@ -85,13 +85,13 @@ func (s *nextToken) Loss(sum Measures, dlogits, logits []float32, b dataset.Batc
 
 func (s *nextToken) Metric() string { return "nats" }
 
-func (s *nextToken) Validate(ctx context.Context, m *gpt.Model) (Measures, error) {
-	return validateTokens(ctx, m, s.streams, s.val)
+func (s *nextToken) Validate(ctx context.Context, model *gpt.Runner) (Measures, error) {
+	return validateTokens(ctx, model, s.streams, s.val)
 }
 
 // validateTokens scores the validation part teacher-forced.
-func validateTokens(ctx context.Context, m *gpt.Model, streams []*dataset.Stream, windows []dataset.Window) (Measures, error) {
-	scores, err := predict.Tokens(ctx, m, streams, windows)
+func validateTokens(ctx context.Context, model *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) (Measures, error) {
+	scores, err := predict.Tokens(ctx, model, streams, windows)
 	if err != nil {
 		return nil, err
 	}

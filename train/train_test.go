@@ -205,12 +205,12 @@ func TestSFTGradientOfTheContextIsExactlyZero(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch, err := s.Next(context.Background(), b.Model, 0)
+	batch, err := s.Next(context.Background(), b.Runner(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var w gpt.Workspace
-	logits := b.Model.Forward(&w, predict.Input(batch, 0))
+	logits := b.Runner().Forward(&w, predict.Input(batch, 0))
 	dlogits := make([]float32, len(logits))
 	s.Loss(Measures{}, dlogits, logits, batch, 0)
 	V, horizon := b.Model.Vocab, 0
@@ -262,11 +262,11 @@ func TestNoStageTrainsOnHeldOutTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 		for step := range one.Steps() {
-			x, err := one.Next(context.Background(), b.Model, step)
+			x, err := one.Next(context.Background(), b.Runner(), step)
 			if err != nil {
 				t.Fatal(err)
 			}
-			y, err := two.Next(context.Background(), b.Model, step)
+			y, err := two.Next(context.Background(), b.Runner(), step)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -322,8 +322,8 @@ func TestRolloutFeedsOwnSamplesOnTheHorizonOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, _ := plain.Next(context.Background(), b.Model, 0)
-	y, _ := mixed.Next(context.Background(), b.Model, 0)
+	x, _ := plain.Next(context.Background(), b.Runner(), 0)
+	y, _ := mixed.Next(context.Background(), b.Runner(), 0)
 	replaced := 0
 	for i := range x.Inputs {
 		if x.Targets[i] != y.Targets[i] || x.Weights[i] != y.Weights[i] {

@@ -20,7 +20,7 @@ import (
 // chunkTokens is how many positions run through the model at once. A larger
 // batch is the sum of such chunks, so memory does not grow with the batch. It
 // decides the order of sums, hence it is a constant.
-const chunkTokens = 2048
+const chunkTokens = 1024
 
 // saveEvery bounds what a killed run loses where evaluations are far apart.
 const saveEvery = time.Minute
@@ -67,6 +67,7 @@ type trainer struct {
 	stage   Stage
 	bundle  *checkpoint.Bundle
 	model   *gpt.Model
+	runner  *gpt.Runner
 	grads   []float32
 	initial []float32
 	best    []float32
@@ -117,11 +118,10 @@ func (t *trainer) evaluationDue(steps int) bool {
 // step takes one optimizer step.
 func (t *trainer) step(ctx context.Context, steps int) error {
 	r, done := t.job.Recipe, t.state.Step
-	batch, err := t.stage.Next(ctx, t.model, done)
+	batch, err := t.stage.Next(ctx, t.runner, done)
 	if err != nil {
 		return t.interrupted(err)
 	}
-	clear(t.grads)
 	sum := Measures{}
 	rows := max(1, chunkTokens/batch.T)
 	for first := 0; first < batch.B; first += rows {
@@ -130,17 +130,18 @@ func (t *trainer) step(ctx context.Context, steps int) error {
 		}
 		part := slice(batch, first, min(first+rows, batch.B), t.model)
 		in := predict.Input(part, rng.Hash(r.Seed, rng.Dropout, r.id(), uint64(done), uint64(first)))
-		logits := t.model.Forward(&t.space, in)
+		logits := t.runner.Forward(&t.space, in)
 		t.dlogits = zeroed(t.dlogits, len(logits))
 		t.stage.Loss(sum, t.dlogits, logits, part, first)
-		t.model.Backward(&t.space, t.dlogits, t.grads)
+		t.runner.Backward(&t.space, t.dlogits, t.grads)
 	}
-	norm := optim.ClipGradNorm(t.groups, maxGradNorm)
+	norm := t.adam.GradNorm()
 	if bad := sum["loss"] + norm; math.IsNaN(bad) || math.IsInf(bad, 0) {
 		return fmt.Errorf("train: %s: step %d: loss %v with gradient norm %v: %w", r.Stage, done+1, sum["loss"], norm, ErrDiverged)
 	}
 	lr := t.lr.At(done)
-	t.adam.Update(lr)
+	t.adam.Update(lr, optim.ClipScale(norm, maxGradNorm))
+	t.runner.Update()
 	t.state.Step++
 	sum["lr"], sum["grad_norm"] = lr, norm
 	t.observe(Event{Kind: EventStep, Step: t.state.Step, Steps: steps, Measures: sum})
@@ -181,7 +182,7 @@ func (t *trainer) evaluate(ctx context.Context, steps int) (stop bool, err error
 	if err := t.save(); err != nil {
 		return false, err
 	}
-	measures, err := t.stage.Validate(ctx, t.model)
+	measures, err := t.stage.Validate(ctx, t.runner)
 	if err != nil {
 		return false, t.interrupted(err)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
 )
@@ -17,7 +16,7 @@ const truthSamples = 40_000
 
 func (a *app) eval() *cobra.Command {
 	var paths []string
-	var data, part string
+	var data, part, precision string
 	var seqLen int
 	c := &cobra.Command{
 		Use:     "eval",
@@ -48,7 +47,7 @@ was fitted on are refused.`,
 			}
 			var models []eval.Named
 			for _, path := range paths {
-				b, _, err := checkpoint.OpenModel(path)
+				b, err := openAt(c, path, precision)
 				if err != nil {
 					return err
 				}
@@ -68,6 +67,7 @@ was fitted on are refused.`,
 	c.Flags().StringSliceVar(&paths, "checkpoint", nil, "checkpoint, or several with commas (default: the furthest stage in checkpoints/)")
 	c.Flags().StringVar(&data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
+	bindOwnPrecision(c.Flags(), &precision)
 	c.Flags().StringVar(&part, "split", "val", "val or test")
 	return c
 }

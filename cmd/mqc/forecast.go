@@ -25,7 +25,7 @@ import (
 var levels = []float64{0.05, 0.25, 0.5, 0.75, 0.95}
 
 func (a *app) forecast() *cobra.Command {
-	var path, csvPath, out string
+	var path, csvPath, out, precision string
 	o := forecast.Options{Horizon: 32, Samples: 256, Sampler: gpt.Sampler{Temperature: 1}}
 	c := &cobra.Command{
 		Use:     "forecast",
@@ -50,7 +50,11 @@ func (a *app) forecast() *cobra.Command {
 				}
 			}
 			o.Seed = a.seed
-			return a.runForecast(c.Context(), path, csvPath, out, o)
+			b, err := openAt(c, path, precision)
+			if err != nil {
+				return err
+			}
+			return a.runForecast(c.Context(), b, path, csvPath, out, o)
 		},
 	}
 	flags := c.Flags()
@@ -60,15 +64,12 @@ func (a *app) forecast() *cobra.Command {
 	flags.IntVar(&o.Samples, "samples", o.Samples, "paths to draw")
 	flags.IntVar(&o.Context, "context-len", o.Context, "past candles that the model sees (default: as many as fit)")
 	flags.StringVar(&out, "out", "", "CSV file for all paths, candle by candle")
+	bindOwnPrecision(flags, &precision)
 	bindSampler(flags, &o.Sampler)
 	return c
 }
 
-func (a *app) runForecast(ctx context.Context, path, csvPath, out string, o forecast.Options) error {
-	b, _, err := checkpoint.OpenModel(path)
-	if err != nil {
-		return err
-	}
+func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPath, out string, o forecast.Options) error {
 	series, _, err := market.ReadCSV(csvPath)
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/gpt"
 )
 
@@ -20,7 +19,7 @@ func bindSampler(flags *pflag.FlagSet, s *gpt.Sampler) {
 }
 
 func (a *app) generate() *cobra.Command {
-	var path, seedTokens string
+	var path, seedTokens, precision string
 	g := gpt.Generation{Paths: 1, Steps: 50, Sampler: gpt.Sampler{Temperature: 1}}
 	c := &cobra.Command{
 		Use:     "generate",
@@ -42,12 +41,12 @@ func (a *app) generate() *cobra.Command {
 			if err != nil {
 				return newUsageError(c, err)
 			}
-			_, m, err := checkpoint.OpenModel(path)
+			b, err := openAt(c, path, precision)
 			if err != nil {
 				return err
 			}
 			g.Seed = a.seed
-			generated, err := m.Generate(c.Context(), gpt.Prompt{Tokens: tokens}, g)
+			generated, err := b.Runner().Generate(c.Context(), gpt.Prompt{Tokens: tokens}, g)
 			if err != nil {
 				return err
 			}
@@ -65,12 +64,13 @@ func (a *app) generate() *cobra.Command {
 	flags.StringVar(&seedTokens, "seed-tokens", "80 81 83 89 66", "tokens to continue")
 	flags.IntVar(&g.Steps, "num-generate", g.Steps, "tokens to generate (also --num)")
 	flags.IntVar(&g.Paths, "samples", g.Paths, "rows to generate (also --num_samples)")
+	bindOwnPrecision(flags, &precision)
 	bindSampler(flags, &g.Sampler)
 	return c
 }
 
 func (a *app) logits() *cobra.Command {
-	var path, text string
+	var path, text, precision string
 	var all bool
 	c := &cobra.Command{
 		Use:     "logits",
@@ -85,16 +85,17 @@ func (a *app) logits() *cobra.Command {
 			if err != nil {
 				return newUsageError(c, err)
 			}
-			_, m, err := checkpoint.OpenModel(path)
+			b, err := openAt(c, path, precision)
 			if err != nil {
 				return err
 			}
 			in := gpt.Input{B: 1, T: len(tokens), Tokens: tokens}
+			m := b.Model
 			if err := m.Check(in); err != nil {
 				return err
 			}
 			var w gpt.Workspace
-			flat := m.Forward(&w, in)
+			flat := b.Runner().Forward(&w, in)
 			rows := make([][]float32, len(tokens))
 			for t := range rows {
 				rows[t] = flat[t*m.Vocab : (t+1)*m.Vocab]
@@ -107,6 +108,7 @@ func (a *app) logits() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
 	c.Flags().StringVar(&text, "tokens", "", "tokens of the prompt")
+	bindOwnPrecision(c.Flags(), &precision)
 	c.Flags().BoolVar(&all, "all", false, "one row per position, not only the last")
 	return c
 }

@@ -23,6 +23,8 @@ type stageFlags struct {
 	out    string
 	csv    string
 	resume bool
+
+	precision string
 }
 
 // bind registers the flags of every training command.
@@ -34,6 +36,7 @@ func (f *stageFlags) bind(c *cobra.Command) {
 	flags.IntVar(&r.Warmup, "warmup", r.Warmup, "steps of linear warm-up")
 	flags.Float64Var(&r.Dropout, "dropout", r.Dropout, "dropout on the embedding and the residual branches")
 	flags.IntVar(&r.Patience, "patience", r.Patience, "evaluations without improvement before stopping; 0 never stops")
+	bindPrecision(flags, &f.precision)
 	flags.BoolVar(&f.resume, "resume", false, "go on with an unfinished run; everything else comes from its file")
 	if r.Stage != train.RL {
 		flags.IntVar(&r.Epochs, "epochs", r.Epochs, "passes over the training targets (also --num_epochs)")
@@ -141,6 +144,9 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		return err
 	}
 	a.fitWindow(c, &f.recipe, model)
+	if f.recipe.Precision, err = gpt.ParsePrecision(f.precision, model.Config); err != nil {
+		return newUsageError(c, err)
+	}
 	if _, err := start.Codec(); err != nil {
 		return err
 	}

@@ -83,6 +83,9 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		return newUsageError(c, err)
 	}
 	f.recipe.SeqLen, f.recipe.Seed = shape.SeqLen, a.seed
+	if f.recipe.Precision, err = gpt.ParsePrecision(f.precision, shape); err != nil {
+		return newUsageError(c, err)
+	}
 	if err := f.recipe.Validate(); err != nil {
 		return newUsageError(c, err)
 	}
@@ -119,7 +122,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if bundle.Model, err = gpt.New(shape, a.seed); err != nil {
 		return newUsageError(c, err)
 	}
-	a.talk("model: %d layers × %d × %d heads, context %d, %d parameters", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, shape.Parameters())
+	a.talk("model: %d layers × %d × %d heads, context %d, %d parameters, products in %s", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, shape.Parameters(), f.recipe.Precision)
 	_, err = a.runStage(c.Context(), train.Job{
 		Recipe: f.recipe, Start: bundle, Streams: streams, Out: f.out, Build: version, Source: src.encode(),
 	}, nil)

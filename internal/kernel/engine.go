@@ -1,51 +1,93 @@
 package kernel
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
-// An engine is one implementation of the inner loops.
+// An engine is one implementation of the matrix products at one precision. It
+// sees numbers through dwords: a float32, or a pair of bfloat16 that are
+// neighbours along k. Panels are made of dwords, whatever these hold.
 type engine struct {
-	name string
+	name      string
+	precision Precision
+	rows      int // of a panel of x
+	cols      int // of a panel of w
+	group     int // panels of x that are packed, or read, together
 
-	// tile adds depth steps of a tile of 1…e.rows rows and e.cols columns:
+	// strip adds depth steps from k0 of one panel of w to all panels of x.
+	strip func(y []float32, ldy int, x *block, w []float32, k0, depth int, load bool)
+
+	// tile is the strip of one panel of x of 1…rows rows, packed, for engines
+	// that have no strip of their own:
 	//
-	//	y[r·ldy+c] = (load ? y[r·ldy+c] : 0) + Σ_k x[k·rows+r]·w[k·e.cols+c]
-	tile       func(y []float32, ldy int, x, w []float32, rows, depth int, load bool)
-	rows, cols int
+	//	y[r·ldy+c] = (load ? y[r·ldy+c] : 0) + Σ_k x[k·rows+r]·w[k·cols+c]
+	tile func(y []float32, ldy int, x, w []float32, rows, depth int, load bool)
+
+	// wide says that a pair of bfloat16 takes two dwords, each with a float32
+	// rounded to bfloat16: how machines without instructions for them compute.
+	wide bool
+	// inPlace says that panels of x are rows as [Mat] holds them.
+	inPlace bool
 
 	// lines packs the first steps of packLines and returns how many; columns
 	// does the work of packColumns or returns false. nil: left to Go.
 	lines   func(to []float32, stride int, from []float32, ld, width, depth int) int
 	columns func(to []float32, stride int, from []float32, ld, width, depth int) bool
-
-	// dots, mix and outer do the work of [Dots], [Mix] and [Outer] for rows of
-	// n numbers, n a positive multiple of vectorStep, at least one row. nil:
-	// left to Go.
-	dots, mix, outer func(s, a, b *float32, stride, rows, n int)
+	// pairs is to[k·stride+i] = the pair from[2k·ld+i], from[(2k+1)·ld+i], for
+	// i < width and k < n.
+	pairs func(to []float32, stride int, from []uint16, ld, width, n int)
 
 	// peak computes turns times peakWork floating-point operations, nothing else.
 	peak     func(turns int)
 	peakWork int
 }
 
-// engines are those that this machine can run, the fastest first; the last is
-// the reference in Go. Tests set active to each of them.
+// engines are those that this machine can run, for each precision the fastest
+// first; the last are the references in Go. Tests set active to each of them.
 var (
-	engines = append(detect(), &generic)
-	active  = engines[0]
+	engines = append(detect(), generic, genericBF16)
+	active  = [2]*engine{F32: first(F32), BF16: first(BF16)}
 )
 
-// Engine names the instruction set of the inner loops.
-func Engine() string { return active.name }
+func first(p Precision) *engine {
+	for _, e := range engines {
+		if e.precision == p {
+			return e
+		}
+	}
+	panic("kernel: no engine for " + p.String())
+}
+
+// Engine names the instruction set of the matrix products at a precision.
+func Engine(p Precision) string { return active[p].name }
+
+// Native reports whether the CPU has instructions for products at a precision.
+// Others are computed all the same, without a gain in speed.
+func Native(p Precision) bool { return p == F32 || !active[p].wide }
+
+// Faster reports whether products at a precision gain from it on this CPU. It
+// measures once: some have instructions for bfloat16 that are slower than those
+// for float32.
+func Faster(p Precision) bool { return p == BF16 && faster() }
+
+var faster = sync.OnceValue(func() bool { return Native(BF16) && Peak(BF16) > 1.2*Peak(F32) })
 
 // Peak measures how many multiplications and additions per second the inner
-// loops could reach on one core: multiply-adds on registers alone.
-func Peak() float64 {
-	const turns = 1 << 18
-	best := time.Duration(1 << 62)
+// loops could reach on one core at a precision: on registers alone.
+func Peak(p Precision) float64 {
+	e := active[p]
+	turns, best := 1<<8, time.Duration(0)
+	for best < 300*time.Microsecond && turns < 1<<30 {
+		turns *= 2
+		start := time.Now()
+		e.peak(turns)
+		best = time.Since(start)
+	}
 	for range 10 {
 		start := time.Now()
-		active.peak(turns)
+		e.peak(turns)
 		best = min(best, time.Since(start))
 	}
-	return turns * float64(active.peakWork) / best.Seconds()
+	return float64(turns) * float64(e.peakWork) / best.Seconds()
 }

@@ -23,14 +23,28 @@ func fenced(t *testing.T, n int) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&memory[size-4*n])), n)
 }
 
-func TestGemmStaysInsideItsSlices(t *testing.T) {
-	onEach(t, func(t *testing.T) {
+func TestProductsStayInsideTheirSlices(t *testing.T) {
+	onEach(t, func(t *testing.T, e *engine) {
 		r := rand.New(rand.NewPCG(8, 8))
-		for _, p := range products {
+		for _, transposed := range []bool{false, true} {
 			for range 60 {
-				M, N, K := 1+r.IntN(40), 1+r.IntN(70), 1+r.IntN(40)
-				y, x, w := fenced(t, M*N), fenced(t, M*K), fenced(t, K*N)
-				p.run(y, x, w, M, N, K, true)
+				M, N, K := 1+r.IntN(40), 1+r.IntN(70), 1+r.IntN(80)
+				rows, cols := M, K
+				if transposed {
+					rows, cols = K, M
+				}
+				x := Mat{Precision: e.precision, Rows: rows, Cols: cols, ld: e.precision.steps(cols)}
+				x.data = fenced(t, rows*x.ld)
+				y := fenced(t, M*N)
+				if transposed {
+					w := Mat{Precision: e.precision, Rows: K, Cols: N, ld: e.precision.steps(N)}
+					w.data = fenced(t, K*w.ld)
+					MulTransposed(y, &x, &w, true)
+					continue
+				}
+				var w Packed
+				Pack(e.precision, &w, nil, fenced(t, N*K), N, K)
+				Mul(y, N, &x, &w, true)
 			}
 		}
 	})

@@ -5,209 +5,380 @@ package kernel
 
 import (
 	"fmt"
+	"math"
+	"reflect"
 	"sync"
 
 	"github.com/micro-quant/mqc/internal/parallel"
 )
 
+// Element (m, n) of a product is a single chain over all of K,
+//
+//	y = 0 or, if accumulate, y[m,n];  for k in order: y = y + x[m,k]·w[k,n]
+//
+// where the engine decides what a step is: a number, multiplied and added with
+// one rounding or with two, a pair of bfloat16, or 16 pairs. Blocks of K pass
+// the chain on through Y, so that no size below, and no position in a panel, is
+// visible in the bits.
+
+// Mul is Y = X·W, or Y += X·W if accumulate, with rows of y ldy apart.
+//
+//	y (M, N)   x (M, K)   w (K, N)
+func Mul(y []float32, ldy int, x *Mat, w *Packed, accumulate bool) {
+	checkMul("Mul", x, w)
+	if M := x.Rows; M > 0 && len(y) < (M-1)*ldy+w.N {
+		panic(fmt.Sprintf("kernel: Mul: %d elements for %d rows of %d, %d apart", len(y), M, w.N, ldy))
+	}
+	type args struct {
+		y          []float32
+		ldy        int
+		x          Mat
+		w          *Packed
+		accumulate bool
+	}
+	a := args{y, ldy, *x, w, accumulate}
+	e := w.e
+	if !tall(x.Rows) {
+		panels := ceilDiv(w.N, e.cols)
+		grain := ceilDiv(minWork, e.cols*w.K*(x.Rows+packWork))
+		parallel.Do(panels, grain, a, func(a *args, lo, hi int) {
+			s := pool.Get().(*scratch)
+			defer pool.Put(s)
+			cols := a.w.e.cols
+			s.lay(a.w.e, &a.x, 0, a.x.Rows)
+			s.multiply(a.y, a.ldy, a.w, lo*cols, min(hi*cols, a.w.N), a.accumulate)
+		})
+		return
+	}
+	parallel.Do(x.Rows, blockGrain(e, w.N*w.K), a, func(a *args, lo, hi int) {
+		s := pool.Get().(*scratch)
+		defer pool.Put(s)
+		for lo < hi {
+			next := min(lo+a.w.e.rows*a.w.e.group, hi)
+			s.lay(a.w.e, &a.x, lo, next)
+			s.multiply(a.y[lo*a.ldy:], a.ldy, a.w, 0, a.w.N, a.accumulate)
+			lo = next
+		}
+	})
+}
+
+// MulRows computes Y = X·W in blocks of rows and hands each block to body while
+// it is in the cache: y (hi−lo, N) is rows [lo,hi) of Y and lives until body
+// returns.
+func MulRows[A any](x *Mat, w *Packed, with A, body func(with *A, y []float32, lo, hi int)) {
+	free := followers[A]()
+	f := free.Get().(*follower[A])
+	f.with, f.body = with, body
+	mulRows(x, w, f)
+	var none A
+	f.with, f.body = none, nil
+	free.Put(f)
+}
+
+// follower is what is to be done with the rows of a product.
+type follower[A any] struct {
+	with A
+	body func(with *A, y []float32, lo, hi int)
+}
+
+func (f *follower[A]) rows(y []float32, lo, hi int) { f.body(&f.with, y, lo, hi) }
+
+// follows has the followers that are not in use, a *sync.Pool for each type.
+var follows sync.Map
+
+func followers[A any]() *sync.Pool {
+	key := reflect.TypeFor[A]()
+	if p, ok := follows.Load(key); ok {
+		return p.(*sync.Pool)
+	}
+	p, _ := follows.LoadOrStore(key, &sync.Pool{New: func() any { return new(follower[A]) }})
+	return p.(*sync.Pool)
+}
+
+func mulRows(x *Mat, w *Packed, then interface{ rows(y []float32, lo, hi int) }) {
+	checkMul("MulRows", x, w)
+	type args struct {
+		x    Mat
+		w    *Packed
+		y    []float32
+		then interface{ rows(y []float32, lo, hi int) }
+	}
+	a := args{*x, w, nil, then}
+	if !tall(x.Rows) {
+		s := pool.Get().(*scratch)
+		defer pool.Put(s)
+		s.out = resize(s.out, x.Rows*w.N)
+		a.y = s.out
+		Mul(a.y, w.N, x, w, false)
+		parallel.Do(x.Rows, ceilDiv(packGrain, w.N), a, func(a *args, lo, hi int) {
+			a.then.rows(a.y[lo*a.w.N:hi*a.w.N], lo, hi)
+		})
+		return
+	}
+	parallel.Do(x.Rows, blockGrain(w.e, w.N*w.K), a, func(a *args, lo, hi int) {
+		s := pool.Get().(*scratch)
+		defer pool.Put(s)
+		for lo < hi {
+			next := min(lo+a.w.e.rows*a.w.e.group, hi)
+			s.lay(a.w.e, &a.x, lo, next)
+			s.out = resize(s.out, (next-lo)*a.w.N)
+			s.multiply(s.out, a.w.N, a.w, 0, a.w.N, false)
+			a.then.rows(s.out, lo, next)
+			lo = next
+		}
+	})
+}
+
+// MulTransposed is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
+//
+//	y (M, N)   x (K, M)   w (K, N)
+func MulTransposed(y []float32, x, w *Mat, accumulate bool) {
+	K, M, N := x.Rows, x.Cols, w.Cols
+	if w.Rows != K || w.Precision != x.Precision || len(y) < M*N {
+		panic(fmt.Sprintf("kernel: MulTransposed: %d elements for (%d, %d)ᵀ·(%d, %d), %v and %v", len(y), K, M, w.Rows, N, x.Precision, w.Precision))
+	}
+	if K == 0 {
+		if !accumulate {
+			clear(y[:M*N])
+		}
+		return
+	}
+	packed := packs.Get().(*Packed)
+	defer packs.Put(packed)
+	packed.packColumns(*w)
+	type args struct {
+		y          []float32
+		x          Mat
+		w          *Packed
+		accumulate bool
+	}
+	e := packed.e
+	parallel.Do(M, blockGrain(e, N*K), args{y, *x, packed, accumulate}, func(a *args, lo, hi int) {
+		s := pool.Get().(*scratch)
+		defer pool.Put(s)
+		N := a.w.N
+		for lo < hi {
+			next := min(lo+a.w.e.rows*a.w.e.group, hi)
+			s.layTransposed(a.w.e, &a.x, lo, next)
+			s.multiply(a.y[lo*N:], N, a.w, 0, N, a.accumulate)
+			lo = next
+		}
+	})
+}
+
+func checkMul(name string, x *Mat, w *Packed) {
+	if x.Cols != w.K || x.Precision != w.e.precision {
+		panic(fmt.Sprintf("kernel: %s: (%d, %d) in %v times (%d, %d) in %v", name, x.Rows, x.Cols, x.Precision, w.K, w.N, w.e.precision))
+	}
+}
+
+// Products of plain float32 matrices, for weights that change with every call.
+
 // GemmNT is Y = X·Wᵀ, or Y += X·Wᵀ if accumulate.
 //
 //	y (M, N)   x (M, K)   w (N, K)
 func GemmNT(y, x, w []float32, M, N, K int, accumulate bool) {
-	check("GemmNT", y, x, w, M, N, K)
-	gemm(&product{y, x, w, M, N, K, false, true, accumulate})
+	if empty(y, M, N, K, accumulate) {
+		return
+	}
+	packed := packs.Get().(*Packed)
+	defer packs.Put(packed)
+	Pack(F32, packed, nil, w, N, K)
+	m := View(x, M, K)
+	Mul(y, N, &m, packed, accumulate)
 }
 
 // GemmNN is Y = X·W, or Y += X·W if accumulate.
 //
 //	y (M, N)   x (M, K)   w (K, N)
 func GemmNN(y, x, w []float32, M, N, K int, accumulate bool) {
-	check("GemmNN", y, x, w, M, N, K)
-	gemm(&product{y, x, w, M, N, K, false, false, accumulate})
+	if empty(y, M, N, K, accumulate) {
+		return
+	}
+	packed := packs.Get().(*Packed)
+	defer packs.Put(packed)
+	Pack(F32, nil, packed, w, K, N)
+	m := View(x, M, K)
+	Mul(y, N, &m, packed, accumulate)
 }
 
 // GemmTN is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
 //
 //	y (M, N)   x (K, M)   w (K, N)
 func GemmTN(y, x, w []float32, M, N, K int, accumulate bool) {
-	check("GemmTN", y, x, w, M, N, K)
-	gemm(&product{y, x, w, M, N, K, true, false, accumulate})
+	if empty(y, M, N, K, accumulate) {
+		return
+	}
+	xm, wm := View(x, K, M), View(w, K, N)
+	MulTransposed(y, &xm, &wm, accumulate)
 }
 
-func check(name string, y, x, w []float32, M, N, K int) {
-	if len(y) < M*N || len(x) < M*K || len(w) < N*K {
-		panic(fmt.Sprintf("kernel: %s: slices of %d, %d, %d elements for M %d, N %d, K %d", name, len(y), len(x), len(w), M, N, K))
+// empty does what there is to do for a product without elements or without
+// terms.
+func empty(y []float32, M, N, K int, accumulate bool) bool {
+	if M > 0 && N > 0 && K > 0 {
+		return false
+	}
+	if K <= 0 && !accumulate {
+		clear(y[:max(0, M*N)])
+	}
+	return true
+}
+
+// blockK is how many steps of k a strip takes: a slice of w, 32·blockK dwords
+// or 32 KiB, stays in L1 while the panels of x pass by, and Y is read and
+// written once for each.
+const blockK = 256
+
+// tallRows is where products stop to share out columns, which packs x once for
+// each worker, and begin to share out rows, which reads w once for each.
+const tallRows = 128
+
+func tall(M int) bool { return M >= tallRows }
+
+// A Worker does small products on one core, for loops that are shared out
+// themselves. Its matrices are float32.
+type Worker struct{ s scratch }
+
+// Mul is the first cols columns of Y = X·W, or of Y += X·W if accumulate, where
+// W may have more rows than X has columns: the first K count. cols is a
+// multiple of [PanelCols], or W's own number of columns.
+//
+//	y (M, cols), rows ldy apart   x (M, K)   w (≥ K, ≥ cols)
+func (t *Worker) Mul(y []float32, ldy int, x Mat, w *Packed, cols int, accumulate bool) {
+	t.s.lay(w.e, &x, 0, x.Rows)
+	t.s.multiply(y, ldy, w, 0, cols, accumulate)
+}
+
+// MulTransposed is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
+//
+//	y (M, N), rows ldy apart   x (K, M)   w (K, N)
+func (t *Worker) MulTransposed(y []float32, ldy int, x Mat, w *Packed, accumulate bool) {
+	e := w.e
+	for lo := 0; lo < x.Cols; lo += e.rows * e.group {
+		t.s.layTransposed(e, &x, lo, min(lo+e.rows*e.group, x.Cols))
+		t.s.multiply(y[lo*ldy:], ldy, w, 0, w.N, accumulate)
 	}
 }
 
-// product is one call. Element (m, n) of Y is a single chain over all of K,
-//
-//	y = 0 or, if accumulate, y[m,n];  for k in order: y = y + op(X)[m,k]·op(W)[k,n]
-//
-// with the multiplication and the addition rounded once where the engine has
-// fused instructions. Blocks of K pass the chain on through Y, so that no size
-// below, and no position of a tile, is visible in the bits.
-type product struct {
-	y, x, w                    []float32
-	M, N, K                    int
-	transX, transW, accumulate bool
-}
+// PanelCols is what the columns of a float32 panel come in multiples of, and
+// PanelRows what rows of X do best to come in multiples of.
+func PanelCols() int { return active[F32].cols }
+func PanelRows() int { return active[F32].rows }
 
-// rows is a range of rows of Y in panels of almost equal height: 16 rows are 8
-// and 8, not 12 and 4.
-type rows struct{ from, to, panels int }
+// minWork is how many multiplications pay for another worker: some 2 µs.
+const minWork = 1 << 17
 
-func split(from, to, height int) rows { return rows{from, to, ceilDiv(to-from, height)} }
-
-func (r rows) start(panel int) int { return r.from + panel*(r.to-r.from)/r.panels }
-
-// The sizes of blocks, from the caches of a core (Goto & van de Geijn 2008): a
-// slice of w, sliceN·blockK or 256 KiB, and blockPanels of x, 12·8·blockK or
-// 384 KiB, share an L2 of 1 MiB and feed the tiles; the slices of blockN
-// columns, 8 MiB, come back from L3 for every block of rows. A deep blockK
-// spares Y, which is read and written once for each.
-const (
-	blockK      = 1024
-	blockPanels = 8
-	sliceN      = 64
-	blockN      = 2048
-)
-
-// Up to narrowRows rows, packing w is much of the work. A panel of it then has
-// narrowPanel floats, 16 KiB, and is used up before it leaves L1.
-const (
-	narrowRows  = 12
-	narrowPanel = 4096
-)
-
-// minWork is how many multiplications pay for a goroutine: about 10 µs.
-const minWork = 1 << 19
-
-// packWork is what packing an element costs, in multiplications: for few rows
-// it is most of the work.
+// packWork is what reading and packing an element costs, in multiplications:
+// for few rows it is most of the work.
 const packWork = 8
 
-// gemm shares out the longer side of Y, in whole panels.
-func gemm(p *product) {
-	if p.M <= 0 || p.N <= 0 {
+// blockGrain is the least number of rows, of work multiplications each, that
+// pays for another worker.
+func blockGrain(e *engine, work int) int { return max(e.rows, ceilDiv(minWork, max(1, work))) }
+
+// scratch is what one worker works in.
+type scratch struct {
+	block // the left side at hand
+
+	x, pairs, edge, out, wide []float32
+	rows                      Mat
+}
+
+var (
+	pool  = sync.Pool{New: func() any { return new(scratch) }}
+	packs = sync.Pool{New: func() any { return new(Packed) }}
+)
+
+// block is rows of the left side of a product in panels of almost equal
+// height: 16 rows are 8 and 8, not 12 and 4.
+type block struct {
+	rows, panels int
+	steps        int       // of k
+	data         []float32 // packed: panel after panel; in place: row after row
+	ld           int       // in place: dwords from row to row
+}
+
+func (b *block) start(panel int) int { return panel * b.rows / b.panels }
+
+// lay makes rows [lo,hi) of x the block at hand.
+func (s *scratch) lay(e *engine, x *Mat, lo, hi int) {
+	b := &s.block
+	if e.inPlace {
+		*b = block{rows: hi - lo, steps: e.depth(x.Cols), data: x.data[lo*x.ld:], ld: x.ld}
 		return
 	}
-	if p.K <= 0 {
-		if !p.accumulate {
-			clear(p.y[:p.M*p.N])
+	*b = block{rows: hi - lo, panels: ceilDiv(hi-lo, e.rows), steps: e.depth(x.Cols)}
+	s.x = resize(s.x, b.rows*b.steps)
+	b.data = s.x
+	for i := range b.panels {
+		m, height := b.start(i), b.start(i+1)-b.start(i)
+		e.packLines(b.data[m*b.steps:], height, x, lo+m, height, b.steps)
+	}
+}
+
+// columnSteps is how many rows of a transposed X are dealt out to all panels
+// before the next: neighbours share cache lines, and in a large matrix with a
+// power of two in a row these are the lines that push each other out.
+const columnSteps = 16
+
+// layTransposed makes columns [lo,hi) of x the block at hand.
+func (s *scratch) layTransposed(e *engine, x *Mat, lo, hi int) {
+	depth, b := e.depth(x.Rows), &s.block
+	*b = block{rows: hi - lo, panels: ceilDiv(hi-lo, e.rows), steps: depth, ld: depth}
+	s.x = resize(s.x, b.rows*depth)
+	b.data = s.x
+	if e.inPlace {
+		s.pairs = resize(s.pairs, columnSteps*b.rows)
+	}
+	perStep := 1
+	if e.precision == BF16 && !e.wide {
+		perStep = 2
+	}
+	for k := 0; k < depth; k += columnSteps {
+		steps := min(columnSteps, depth-k)
+		if e.inPlace {
+			e.packColumns(s.pairs, b.rows, x, lo, k*perStep, b.rows, steps)
+			layLines(e, b.data[k:], depth, s.pairs, b.rows, steps, b.rows)
+			continue
 		}
-		return
-	}
-	e := active
-	if p.M >= p.N {
-		panels := ceilDiv(p.M, e.rows)
-		work := e.rows * (p.N + packWork) * p.K
-		parallel.For(panels, ceilDiv(minWork, work), func(lo, hi int) {
-			p.block(e, lo*p.M/panels, hi*p.M/panels, 0, p.N)
-		})
-		return
-	}
-	work := e.cols * (p.M + packWork) * p.K
-	parallel.For(ceilDiv(p.N, e.cols), ceilDiv(minWork, work), func(lo, hi int) {
-		p.block(e, 0, p.M, lo*e.cols, min(hi*e.cols, p.N))
-	})
-}
-
-// scratch holds the packed panels of one worker, and a tile for the right edge
-// of Y.
-type scratch struct{ x, w, edge []float32 }
-
-var pool = sync.Pool{New: func() any { return new(scratch) }}
-
-// block computes rows [m0,m1) and columns [n0,n1) of Y.
-func (p *product) block(e *engine, m0, m1, n0, n1 int) {
-	s := pool.Get().(*scratch)
-	defer pool.Put(s)
-	s.edge = resize(s.edge, e.rows*e.cols)
-	if m1-m0 <= narrowRows {
-		p.narrow(e, s, split(m0, m1, e.rows), n0, n1)
-	} else {
-		p.wide(e, s, split(m0, m1, e.rows), n0, n1)
+		for i := range b.panels {
+			m, height := b.start(i), b.start(i+1)-b.start(i)
+			e.packColumns(b.data[m*depth+k*height:], height, x, lo+m, k*perStep, height, steps)
+		}
 	}
 }
 
-// narrow is block for few rows: w is packed panel by panel, along K first.
-func (p *product) narrow(e *engine, s *scratch, r rows, n0, n1 int) {
-	block := narrowPanel / e.cols
-	height := r.to - r.from
-	s.x = resize(s.x, height*p.K)
-	s.w = resize(s.w, narrowPanel)
-	for k0 := 0; k0 < p.K; k0 += block {
-		p.packX(e, s.x[height*k0:], r, 0, r.panels, k0, min(block, p.K-k0))
-	}
+// multiply computes columns [n0,n1) of the rows at hand in Y; n0 is the first of
+// a panel.
+func (s *scratch) multiply(y []float32, ldy int, w *Packed, n0, n1 int, accumulate bool) {
+	e, x := w.e, &s.block
 	for n := n0; n < n1; n += e.cols {
-		for k0 := 0; k0 < p.K; k0 += block {
-			depth := min(block, p.K-k0)
-			p.packW(e, s.w, n, min(e.cols, n1-n), k0, depth)
-			for i := range r.panels {
-				x := s.x[height*k0+(r.start(i)-r.from)*depth:]
-				p.tile(e, s, r, i, n, n1, x, s.w, k0, depth)
+		to, ld, whole := y, ldy, n+e.cols <= n1
+		if !whole {
+			// A panel that is cut off is computed by way of a whole one.
+			s.edge = resize(s.edge, x.rows*e.cols)
+			to, ld = s.edge, e.cols
+			for r := 0; accumulate && r < x.rows; r++ {
+				copy(to[r*ld:], y[r*ldy+n:r*ldy+n1])
 			}
+		} else {
+			to = y[n:]
+		}
+		for k0 := 0; k0 < x.steps; k0 += blockK {
+			e.strip(to, ld, x, w.at(n/e.cols, k0), k0, min(blockK, x.steps-k0), accumulate || k0 > 0)
+		}
+		for r := 0; !whole && r < x.rows; r++ {
+			copy(y[r*ldy+n:r*ldy+n1], to[r*ld:])
 		}
 	}
 }
 
-// wide is block for many rows: every panel that is packed serves many tiles.
-func (p *product) wide(e *engine, s *scratch, r rows, n0, n1 int) {
-	// One block of rows has no use for w beyond the slice at hand.
-	width := blockN
-	if r.panels <= blockPanels {
-		width = sliceN
-	}
-	depth := min(blockK, p.K)
-	s.x = resize(s.x, min(r.panels, blockPanels)*e.rows*depth)
-	s.w = resize(s.w, min(width, ceilDiv(n1-n0, e.cols)*e.cols)*depth)
-	for k0 := 0; k0 < p.K; k0 += blockK {
-		depth := min(blockK, p.K-k0)
-		for nb := n0; nb < n1; nb += width {
-			end := min(nb+width, n1)
-			for p0 := 0; p0 < r.panels; p0 += blockPanels {
-				p1 := min(p0+blockPanels, r.panels)
-				if nb == n0 || r.panels > blockPanels {
-					p.packX(e, s.x, r, p0, p1, k0, depth)
-				}
-				for slice := nb; slice < end; slice += sliceN {
-					last := min(slice+sliceN, end)
-					for n := slice; p0 == 0 && n < last; n += e.cols {
-						p.packW(e, s.w[(n-nb)*depth:], n, min(e.cols, last-n), k0, depth)
-					}
-					for i := p0; i < p1; i++ {
-						x := s.x[(r.start(i)-r.start(p0))*depth:]
-						for n := slice; n < last; n += e.cols {
-							p.tile(e, s, r, i, n, end, x, s.w[(n-nb)*depth:], k0, depth)
-						}
-					}
-				}
-			}
-		}
-	}
-}
+// lowHalf is a dword whose lower half is h.
+func lowHalf(h uint16) float32 { return math.Float32frombits(uint32(h)) }
 
-// tile adds depth steps from k0 to the tile of panel i at columns [n,n1) of Y.
-// One that is cut off at the right is computed by way of a whole one.
-func (p *product) tile(e *engine, s *scratch, r rows, i, n, n1 int, x, w []float32, k0, depth int) {
-	m, height := r.start(i), r.start(i+1)-r.start(i)
-	load := p.accumulate || k0 > 0
-	if n+e.cols <= n1 {
-		e.tile(p.y[m*p.N+n:], p.N, x, w, height, depth, load)
-		return
-	}
-	for a := 0; load && a < height; a++ {
-		copy(s.edge[a*e.cols:], p.y[(m+a)*p.N+n:(m+a)*p.N+n1])
-	}
-	e.tile(s.edge, e.cols, x, w, height, depth, load)
-	for a := range height {
-		copy(p.y[(m+a)*p.N+n:(m+a)*p.N+n1], s.edge[a*e.cols:])
-	}
-}
-
-// resize returns at least n floats. Memory above 32 KiB begins at a page, so
-// that panels keep to cache lines.
+// resize returns n floats with unspecified contents. Memory above 32 KiB begins
+// at a page, so that panels keep to cache lines.
 func resize(s []float32, n int) []float32 {
 	if cap(s) < n {
 		return make([]float32, n, max(n, 1<<14))

@@ -1,10 +1,27 @@
 package kernel
 
-// generic is the reference. Its 2×4 sums stay in registers.
-var generic = engine{
-	name: "generic",
-	tile: tileGeneric, rows: 2, cols: 4,
-	peak: peakGeneric, peakWork: 16,
+// The references. Their 2×4 sums stay in registers.
+var (
+	generic     = withTiles(&engine{name: "generic", tile: tileGeneric, rows: 2, cols: 4, group: 16, peak: peakGeneric, peakWork: 16})
+	genericBF16 = rounded(generic)
+)
+
+// withTiles gives e the strip that computes tile by tile.
+func withTiles(e *engine) *engine {
+	e.strip = func(y []float32, ldy int, x *block, w []float32, k0, depth int, load bool) {
+		for i := range x.panels {
+			m, height := x.start(i), x.start(i+1)-x.start(i)
+			e.tile(y[m*ldy:], ldy, x.data[m*x.steps+k0*height:], w, height, depth, load)
+		}
+	}
+	return e
+}
+
+// rounded is an engine for bfloat16 that computes with the float32 tiles of e.
+func rounded(e *engine) *engine {
+	r := *e
+	r.name, r.precision, r.wide = e.name+", rounded", BF16, true
+	return withTiles(&r)
 }
 
 func tileGeneric(y []float32, ldy int, x, w []float32, rows, depth int, load bool) {

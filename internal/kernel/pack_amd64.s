@@ -211,3 +211,47 @@ loop:
 	JNZ  loop
 	VZEROUPPER
 	RET
+
+// func pairColumns(to *float32, stride int, from *uint16, ld, width, n int)
+TEXT ·pairColumns(SB), NOSPLIT, $0-48
+	MOVQ to+0(FP), DI
+	MOVQ stride+8(FP), R8
+	SHLQ $2, R8
+	MOVQ from+16(FP), SI
+	MOVQ ld+24(FP), R9
+	SHLQ $1, R9
+	MOVQ width+32(FP), DX
+	MOVQ n+40(FP), CX
+	// K1: the lanes of the last 16 columns or fewer; BX: bytes of the whole 16s before.
+	LEAQ -1(DX), BX
+	ANDQ $-16, BX
+	SUBQ BX, DX
+	MOVQ $-1, AX
+	BZHIQ DX, AX, AX
+	KMOVW AX, K1
+	SHLQ $1, BX
+pair:
+	LEAQ (SI)(R9*1), R11
+	XORQ R10, R10
+sixteen:
+	CMPQ R10, BX
+	JGE last
+	VPMOVZXWD (SI)(R10*1), Z0
+	VPMOVZXWD (R11)(R10*1), Z1
+	VPSLLD $16, Z1, Z1
+	VPORD Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(R10*2)
+	ADDQ $32, R10
+	JMP sixteen
+last:
+	VPMOVZXWD.Z (SI)(R10*1), K1, Z0
+	VPMOVZXWD.Z (R11)(R10*1), K1, Z1
+	VPSLLD $16, Z1, Z1
+	VPORD Z1, Z0, Z0
+	VMOVUPS Z0, K1, (DI)(R10*2)
+	LEAQ (SI)(R9*2), SI
+	ADDQ R8, DI
+	DECQ CX
+	JNZ pair
+	VZEROUPPER
+	RET

@@ -18,6 +18,58 @@ func packing(s *source) {
 	for _, width := range []int{32, 16, 12, 8, 4} {
 		columns(s, width)
 	}
+	pairColumns(s)
+}
+
+// pairColumns lays pairs of rows of bfloat16 side by side, n pairs of width
+// numbers:
+//
+//	to[k·stride + i] = from[2k·ld + i] | from[(2k+1)·ld + i] << 16
+//
+// It needs AVX-512. stride is in pairs, ld in single numbers.
+func pairColumns(s *source) {
+	s.text("pairColumns", "to *float32, stride int, from *uint16, ld, width, n int", 48)
+	s.op("MOVQ to+0(FP), DI")
+	s.op("MOVQ stride+8(FP), R8")
+	s.op("SHLQ $2, R8")
+	s.op("MOVQ from+16(FP), SI")
+	s.op("MOVQ ld+24(FP), R9")
+	s.op("SHLQ $1, R9")
+	s.op("MOVQ width+32(FP), DX")
+	s.op("MOVQ n+40(FP), CX")
+	s.comment("K1: the lanes of the last 16 columns or fewer; BX: bytes of the whole 16s before.")
+	s.op("LEAQ -1(DX), BX")
+	s.op("ANDQ $-16, BX")
+	s.op("SUBQ BX, DX")
+	s.op("MOVQ $-1, AX")
+	s.op("BZHIQ DX, AX, AX")
+	s.op("KMOVW AX, K1")
+	s.op("SHLQ $1, BX")
+	s.label("pair")
+	s.op("LEAQ (SI)(R9*1), R11")
+	s.op("XORQ R10, R10")
+	s.label("sixteen")
+	s.op("CMPQ R10, BX")
+	s.op("JGE last")
+	s.op("VPMOVZXWD (SI)(R10*1), Z0")
+	s.op("VPMOVZXWD (R11)(R10*1), Z1")
+	s.op("VPSLLD $16, Z1, Z1")
+	s.op("VPORD Z1, Z0, Z0")
+	s.op("VMOVUPS Z0, (DI)(R10*2)")
+	s.op("ADDQ $32, R10")
+	s.op("JMP sixteen")
+	s.label("last")
+	s.op("VPMOVZXWD.Z (SI)(R10*1), K1, Z0")
+	s.op("VPMOVZXWD.Z (R11)(R10*1), K1, Z1")
+	s.op("VPSLLD $16, Z1, Z1")
+	s.op("VPORD Z1, Z0, Z0")
+	s.op("VMOVUPS Z0, K1, (DI)(R10*2)")
+	s.op("LEAQ (SI)(R9*2), SI")
+	s.op("ADDQ R8, DI")
+	s.op("DECQ CX")
+	s.op("JNZ pair")
+	s.op("VZEROUPPER")
+	s.op("RET")
 }
 
 func packHead(s *source, name string) {

@@ -7,14 +7,44 @@ type isa struct {
 	bytes int    // in a vector
 	rows  int    // of the largest tile; a tile is two vectors wide
 	regs  int    // vectors that the machine has
+
+	// add writes acc += x·w, lane by lane.
+	add func(s *source, x, w, acc int)
 }
 
 // The largest tiles: as many sums as leave two registers for a row of w and
 // some for elements of x that are on their way.
 var (
-	avx512 = isa{name: "AVX512", reg: "Z", bytes: 64, rows: 12, regs: 32}
-	avx2   = isa{name: "AVX2", reg: "Y", bytes: 32, rows: 6, regs: 16}
+	avx512 = isa{name: "AVX512", reg: "Z", bytes: 64, rows: 12, regs: 32, add: multiplyAdd("Z")}
+	avx2   = isa{name: "AVX2", reg: "Y", bytes: 32, rows: 6, regs: 16, add: multiplyAdd("Y")}
+	// A step of k is a pair of bfloat16 in each lane.
+	pairs = isa{name: "Pairs", reg: "Z", bytes: 64, rows: 12, regs: 32, add: dotPairs}
 )
+
+func multiplyAdd(reg string) func(s *source, x, w, acc int) {
+	return func(s *source, x, w, acc int) { s.op("VFMADD231PS %[1]s%[2]d, %[1]s%[3]d, %[1]s%[4]d", reg, x, w, acc) }
+}
+
+// dotPairs is VDPBF16PS, which Go's assembler does not know: to every lane of
+// acc it adds the products of the two pairs of bfloat16 in that lane. The
+// instruction is EVEX.512.F3.0F38.W0 52 /r (Intel SDM, volume 2):
+//
+//	62                      EVEX
+//	R̅ X̅ B̅ R̅′ 0 m m m        top bits of acc (R, R′) and x (B, X), inverted; map 2
+//	W v̅ v̅ v̅ v̅ 1 p p         w, inverted; prefix F3 = 2
+//	z L′ L b V̅′ a a a       512 bits: L′L = 2; top bit of w, inverted; no mask
+//	52                      opcode
+//	11 acc x                lowest three bits of each
+func dotPairs(s *source, x, w, acc int) {
+	inverted := func(n, bit int) int { return 1 - n>>bit&1 }
+	s.comment("VDPBF16PS Z%d, Z%d, Z%d", x, w, acc)
+	s.bytes(0x62,
+		inverted(acc, 3)<<7|inverted(x, 4)<<6|inverted(x, 3)<<5|inverted(acc, 4)<<4|2,
+		(15-w&15)<<3|1<<2|2,
+		2<<5|inverted(w, 4)<<3,
+		0x52,
+		3<<6|acc&7<<3|x&7)
+}
 
 // unroll is how many steps of k one turn of the main loop takes.
 const unroll = 2
@@ -25,7 +55,7 @@ const unroll = 2
 //	y[r, c] = fma(x[k, r], w[k, c], y[r, c])   for k in order
 //
 // so every element of y is one chain, and its bits are the same in a tile of
-// any height and on both instruction sets.
+// any height and, in float32, on both instruction sets.
 func tiles(s *source, m isa) {
 	s.text("tile"+m.name, "y *float32, ldy int, x, w *float32, rows, k int, load bool", 49)
 	s.op("MOVQ y+0(FP), DI")
@@ -122,7 +152,7 @@ func step(s *source, m isa, rows, u int) {
 		x := w + 2 + r%spare
 		s.op("VBROADCASTSS %d(AX), %s%d", (u*rows+r)*4, m.reg, x)
 		for v := range 2 {
-			s.op("VFMADD231PS %s%d, %s%d, %s%d", m.reg, x, m.reg, w+v, m.reg, 2*r+v)
+			m.add(s, x, w+v, 2*r+v)
 		}
 	}
 }
@@ -142,7 +172,7 @@ func peak(s *source, m isa) {
 	s.op("PCALIGN $32")
 	s.label("turn")
 	for i := range peakChains {
-		s.op("VFMADD231PS %s%d, %s%d, %s%d", m.reg, peakChains, m.reg, peakChains+1, m.reg, i)
+		m.add(s, peakChains, peakChains+1, i)
 	}
 	s.op("DECQ CX")
 	s.op("JNZ  turn")
