@@ -12,6 +12,7 @@
 //   - checkpoint: everything a model is and has seen, in one file
 //   - forecast: the distribution of the candles to come
 //   - score, eval: how good that is, beside the baselines
+//   - measure: how fast the work is
 //
 // docs/architecture.md draws the graph, and a test keeps it.
 package mqc

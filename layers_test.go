@@ -18,6 +18,7 @@ var layers = map[string][]string{
 	"cmd/mqc":    {"*"},
 	"eval":       {"checkpoint", "dataset", "feature", "forecast", "gpt", "market", "predict", "tokenizer"},
 	"forecast":   {"checkpoint", "dataset", "gpt", "market", "predict", "score"},
+	"measure":    {"gpt", "nn", "predict", "train"},
 	"train":      {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":    {"dataset", "gpt", "market"},
 	"checkpoint": {"dataset", "feature", "gpt", "tokenizer"},

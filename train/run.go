@@ -104,18 +104,7 @@ func (t *trainer) finish(ctx context.Context) (*checkpoint.Bundle, error) {
 	if t.stage, err = newStage(r, codec, t.job.Streams, start); err != nil {
 		return nil, err
 	}
-	t.runner = t.model.TrainingRunner(r.Precision)
-	t.grads = make([]float32, len(t.model.Params))
-	for _, p := range t.model.Tensors {
-		t.groups = append(t.groups, optim.Group{Name: p.Name, Param: p.View(t.model.Params), Grad: p.View(t.grads), Decay: p.Decays()})
-	}
-	config := optim.Defaults()
-	config.WeightDecay = r.WeightDecay
-	if t.adam == nil {
-		t.adam = optim.NewAdamW(config, t.groups)
-	}
-	t.adam.Config, t.adam.Groups = config, t.groups
-	t.lr = optim.Schedule{Peak: r.LR, Warmup: r.Warmup, Total: t.stage.Steps(), Floor: 0.1}
+	t.ready()
 
 	if err := t.run(ctx); err != nil {
 		return nil, err
@@ -128,6 +117,23 @@ func (t *trainer) finish(ctx context.Context) (*checkpoint.Bundle, error) {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	return out, nil
+}
+
+// ready brings the optimizer, with the moments that are there or with none.
+func (t *trainer) ready() {
+	r := t.job.Recipe
+	t.runner = t.model.TrainingRunner(r.Precision)
+	t.grads = make([]float32, len(t.model.Params))
+	for _, p := range t.model.Tensors {
+		t.groups = append(t.groups, optim.Group{Name: p.Name, Param: p.View(t.model.Params), Grad: p.View(t.grads), Decay: p.Decays()})
+	}
+	config := optim.Defaults()
+	config.WeightDecay = r.WeightDecay
+	if t.adam == nil {
+		t.adam = optim.NewAdamW(config, t.groups)
+	}
+	t.adam.Config, t.adam.Groups = config, t.groups
+	t.lr = optim.Schedule{Peak: r.LR, Warmup: r.Warmup, Total: t.stage.Steps(), Floor: 0.1}
 }
 
 // result is the finished checkpoint.

@@ -22,6 +22,9 @@ import (
 // decides the order of sums, hence it is a constant.
 const chunkTokens = 1024
 
+// ChunkRows is how many windows of T tokens run through the model at once.
+func ChunkRows(T int) int { return max(1, chunkTokens/T) }
+
 // saveEvery bounds what a killed run loses where evaluations are far apart.
 const saveEvery = time.Minute
 
@@ -123,7 +126,7 @@ func (t *trainer) step(ctx context.Context, steps int) error {
 		return t.interrupted(err)
 	}
 	sum := Measures{}
-	rows := max(1, chunkTokens/batch.T)
+	rows := ChunkRows(batch.T)
 	for first := 0; first < batch.B; first += rows {
 		if err := ctx.Err(); err != nil {
 			return t.interrupted(err)

@@ -20,16 +20,14 @@ import (
 // pretrainFlags are the flags of stage 1 beside those of every stage.
 type pretrainFlags struct {
 	stageFlags
+	shapeFlags
 	data, tokenizer   string
-	preset            string
-	depth             int
-	shape             gpt.Config
 	scale             string
 	valFrom, testFrom string
 }
 
 func (a *app) train() *cobra.Command {
-	f := &pretrainFlags{stageFlags: stageFlags{recipe: train.Defaults(train.Pretrain), out: bestModel}, shape: gpt.Defaults()}
+	f := &pretrainFlags{stageFlags: stageFlags{recipe: train.Defaults(train.Pretrain), out: bestModel}}
 	c := &cobra.Command{
 		Use:     "train",
 		Aliases: []string{"stage1", "pretrain"},
@@ -42,18 +40,10 @@ training dates.`,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.pretrain(c, f) },
 	}
 	f.bind(c)
-	flags, s := c.Flags(), &f.shape
+	flags := c.Flags()
 	flags.StringVar(&f.data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer file, or any checkpoint that holds one")
-	flags.StringVar(&f.preset, "preset", "spec", "shape of the model: spec or quick")
-	flags.IntVar(&f.depth, "depth", 0, "one dial for the size: layers, with 64 channels and one head each")
-	flags.IntVar(&s.Vocab, "vocab", s.Vocab, "tokens; that of the tokenizer or the token file where there is one")
-	flags.IntVar(&s.SeqLen, "seq-len", s.SeqLen, "tokens per window, the model's context")
-	flags.IntVar(&s.Layers, "layers", s.Layers, "blocks")
-	flags.IntVar(&s.Heads, "heads", s.Heads, "query heads")
-	flags.IntVar(&s.KVHeads, "kv-heads", s.KVHeads, "key and value heads; default: as many as heads")
-	flags.IntVar(&s.Embd, "embd", s.Embd, "channels")
-	flags.Float64Var(&s.Softcap, "softcap", s.Softcap, "bound of the logits; 0 is off")
+	f.bindShape(c)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	return c
 }
@@ -78,7 +68,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if err := refuseUnfinished(f.out); err != nil {
 		return err
 	}
-	shape, err := f.modelShape(c)
+	shape, err := f.modelShape(c, f.recipe.Dropout)
 	if err != nil {
 		return newUsageError(c, err)
 	}
@@ -127,42 +117,6 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		Recipe: f.recipe, Start: bundle, Streams: streams, Out: f.out, Build: version, Source: src.encode(),
 	}, nil)
 	return err
-}
-
-// modelShape resolves preset, depth and single size flags, in that order.
-func (f *pretrainFlags) modelShape(c *cobra.Command) (gpt.Config, error) {
-	shape, err := gpt.Preset(f.preset)
-	if err != nil {
-		return shape, err
-	}
-	changed := c.Flags().Changed
-	if changed("depth") {
-		if f.depth < 1 {
-			return shape, fmt.Errorf("--depth %d: want at least 1", f.depth)
-		}
-		shape = shape.Scaled(f.depth)
-	}
-	for name, field := range map[string]struct{ to, from *int }{
-		"vocab":   {&shape.Vocab, &f.shape.Vocab},
-		"seq-len": {&shape.SeqLen, &f.shape.SeqLen},
-		"layers":  {&shape.Layers, &f.shape.Layers},
-		"heads":   {&shape.Heads, &f.shape.Heads},
-		"embd":    {&shape.Embd, &f.shape.Embd},
-	} {
-		if changed(name) {
-			*field.to = *field.from
-		}
-	}
-	if changed("kv-heads") {
-		shape.KVHeads = f.shape.KVHeads
-	} else if changed("heads") {
-		shape.KVHeads = shape.Heads
-	}
-	if changed("softcap") {
-		shape.Softcap = f.shape.Softcap
-	}
-	shape.Dropout = f.recipe.Dropout
-	return shape, shape.Validate()
 }
 
 func parseSplit(c *cobra.Command, valFrom, testFrom string) (s dataset.Split, err error) {

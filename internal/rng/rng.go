@@ -16,6 +16,7 @@ const (
 	Codebook                   // fitting a tokenizer
 	Rollout                    // a stage's own samples
 	Truth                      // sampling a known density
+	Trial                      // what is measured for its speed
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
