@@ -102,10 +102,10 @@ func detect() (found []*engine) {
 // tileShape is the operand of LDTILECFG: palette 1, then for each of the eight
 // tiles its bytes in a row and its rows (Intel SDM, volume 1, chapter 18).
 type tileShape struct {
-	palette, startRow uint8
-	_                 [14]uint8
-	bytes             [16]uint16
-	rows              [16]uint8
+	palette uint8
+	_       [15]uint8 // the row to start from, and what is reserved
+	bytes   [16]uint16
+	rows    [16]uint8
 }
 
 // tileShapes are those of a panel of x of 1 to 32 rows. The tiles of w always

@@ -4,6 +4,41 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
+// detectRows returns the row engines of this CPU, the fastest first.
+func detectRows() (found []*rowEngine) {
+	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
+		return nil
+	}
+	if cpu.X86.HasAVX512F {
+		found = append(found, &rowsAVX512)
+	}
+	return append(found, &rowsAVX2)
+}
+
+var rowsAVX512 = rowEngine{
+	name: "AVX-512",
+	add:  addAVX512, addScaled: addScaledAVX512, scaleTo: scaleToAVX512,
+	sum: sumAVX512, sumSquares: sumSquaresAVX512, maximum: maximumAVX512,
+	product: productAVX512, expSum: expSumAVX512,
+	normGrad: normGradAVX512, normGradTo: normGradToAVX512,
+	rotate: rotateAVX512, relu2: relu2AVX512, relu2Grad: relu2GradAVX512,
+	softmaxGrad: softmaxGradAVX512, softcap: softcapAVX512, softcapGrad: softcapGradAVX512,
+	adamW:  adamWAVX512,
+	toBF16: toBF16AVX512, fromBF16: fromBF16AVX512,
+}
+
+var rowsAVX2 = rowEngine{
+	name: "AVX2",
+	add:  addAVX2, addScaled: addScaledAVX2, scaleTo: scaleToAVX2,
+	sum: sumAVX2, sumSquares: sumSquaresAVX2, maximum: maximumAVX2,
+	product: productAVX2, expSum: expSumAVX2,
+	normGrad: normGradAVX2, normGradTo: normGradToAVX2,
+	rotate: rotateAVX2, relu2: relu2AVX2, relu2Grad: relu2GradAVX2,
+	softmaxGrad: softmaxGradAVX2, softcap: softcapAVX2, softcapGrad: softcapGradAVX2,
+	adamW:  adamWAVX2,
+	toBF16: toBF16AVX2, fromBF16: fromBF16AVX2,
+}
+
 //go:noescape
 func addAVX512(y, x []float32)
 
@@ -117,56 +152,3 @@ func toBF16AVX2(dst []uint16, src []float32)
 
 //go:noescape
 func fromBF16AVX2(dst []float32, src []uint16)
-
-// detectRows returns the row engines of this CPU, the fastest first.
-func detectRows() (found []*rowEngine) {
-	if !cpu.X86.HasAVX2 || !cpu.X86.HasFMA {
-		return nil
-	}
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
-		found = append(found, &rowEngine{
-			name:        "AVX-512",
-			add:         addAVX512,
-			addScaled:   addScaledAVX512,
-			scaleTo:     scaleToAVX512,
-			sum:         sumAVX512,
-			sumSquares:  sumSquaresAVX512,
-			product:     productAVX512,
-			most:        maximumAVX512,
-			expSum:      expSumAVX512,
-			normGrad:    normGradAVX512,
-			normGradTo:  normGradToAVX512,
-			rotate:      rotateAVX512,
-			relu2:       relu2AVX512,
-			relu2Grad:   relu2GradAVX512,
-			softmaxGrad: softmaxGradAVX512,
-			softcap:     softcapAVX512,
-			softcapGrad: softcapGradAVX512,
-			adamW:       adamWAVX512,
-			toBF16:      toBF16AVX512,
-			fromBF16:    fromBF16AVX512,
-		})
-	}
-	return append(found, &rowEngine{
-		name:        "AVX2",
-		add:         addAVX2,
-		addScaled:   addScaledAVX2,
-		scaleTo:     scaleToAVX2,
-		sum:         sumAVX2,
-		sumSquares:  sumSquaresAVX2,
-		product:     productAVX2,
-		most:        maximumAVX2,
-		expSum:      expSumAVX2,
-		normGrad:    normGradAVX2,
-		normGradTo:  normGradToAVX2,
-		rotate:      rotateAVX2,
-		relu2:       relu2AVX2,
-		relu2Grad:   relu2GradAVX2,
-		softmaxGrad: softmaxGradAVX2,
-		softcap:     softcapAVX2,
-		softcapGrad: softcapGradAVX2,
-		adamW:       adamWAVX2,
-		toBF16:      toBF16AVX2,
-		fromBF16:    fromBF16AVX2,
-	})
-}

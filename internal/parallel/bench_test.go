@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -28,12 +29,16 @@ func goStatement(n, parts int, body func(lo, hi int)) {
 // turns of [pause] that take a microsecond, about.
 const microsecond = 66
 
-//go:noinline
-func busy(turns int) (x uint64) {
+var sink atomic.Uint64
+
+func busy(turns int) {
+	x := uint64(0)
 	for range turns {
 		x = pause(x)
 	}
-	return x
+	if x == 1 {
+		sink.Store(x)
+	}
 }
 
 // BenchmarkCall is the cost of splitting two parts between two goroutines, with

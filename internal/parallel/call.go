@@ -13,7 +13,7 @@ import (
 //
 // A worker's own part is in most calls the same, which keeps its data in its
 // cache. The caller takes it back if the worker has not begun by the time the
-// caller runs out of parts: a core that is busy with other work delays nobody.
+// caller runs out of parts, so a core that is busy with other work delays nobody.
 type call struct {
 	_       [cacheLine]byte
 	next    atomic.Int64        // first of the rest that nobody has taken
@@ -31,7 +31,7 @@ type call struct {
 // blocked in pending says that the caller waits at done.
 const blocked = 1 << 32
 
-// split runs all parts, of which there are most at the most.
+// split runs all parts: as many as there are workers, but no more than most.
 func (c *call) split(n, most int) {
 	if most == 1 {
 		c.run(0, n)
@@ -98,9 +98,11 @@ func (c *call) caller() {
 
 // takeBack reports whether the part of w is the caller's again.
 func (c *call) takeBack(w *worker) bool {
-	if w.slot.Load() != c || !w.slot.CompareAndSwap(c, nil) {
+	if w.slot.Load() != c || !w.slot.CompareAndSwap(c, taken) {
 		return false
 	}
+	w.inVain()
+	w.slot.Store(nil)
 	c.pending.Add(-1)
 	return true
 }

@@ -90,11 +90,23 @@ func TestManyQuickCalls(t *testing.T) {
 	}
 }
 
+// allAsleep returns when all workers are asleep, and willing to be woken.
+func allAsleep() {
+	For(Workers(), 1, func(_, _ int) {}) // starts them
+	for _, w := range *crew.Load() {
+		for !w.parked.Load() {
+			runtime.Gosched()
+		}
+		w.until, w.penalty = 0, 0
+	}
+}
+
 // Each part waits for the other, twice: once with workers that look for work
 // and once with workers that have gone to sleep.
 func TestFreeWorkersTakeParts(t *testing.T) {
 	withProcs(t, 2)
 	withWorkers(t, 2)
+	allAsleep()
 	for range 20 {
 		for range 2 {
 			begun := [2]chan bool{make(chan bool), make(chan bool)}
@@ -103,11 +115,7 @@ func TestFreeWorkersTakeParts(t *testing.T) {
 				<-begun[1-lo]
 			})
 		}
-		for _, w := range *crew.Load() {
-			for !w.parked.Load() {
-				runtime.Gosched()
-			}
-		}
+		allAsleep()
 	}
 }
 
@@ -307,7 +315,8 @@ func TestCallerWaitsForALongPart(t *testing.T) {
 	withProcs(t, 2)
 	withWorkers(t, 2)
 	for range 20 {
-		var begun, blockedCaller = make(chan bool), make(chan bool)
+		allAsleep()
+		begun, blockedCaller := make(chan bool), make(chan bool)
 		j := jobs[func(lo, hi int)]().New().(*job[func(lo, hi int)])
 		j.args = func(lo, _ int) {
 			if lo == 1 {

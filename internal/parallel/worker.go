@@ -15,10 +15,20 @@ const cacheLine = 128
 type worker struct {
 	_      [cacheLine]byte
 	slot   atomic.Pointer[call] // nil: free; taken; or a call that offers part
-	part   int                  // written by who has taken the slot
 	parked atomic.Bool          // whoever makes it false must send to, or is, the worker
 	wake   chan struct{}
-	_      [cacheLine]byte
+
+	// Of whoever has taken the slot.
+	part    int
+	asleep  bool          // when the part was given
+	until   time.Duration // not to be woken before
+	penalty time.Duration // for waking it in vain again
+
+	// Of the worker: how often it is not to spin, and how often after it spins
+	// in vain again.
+	skip, nextSkip int
+
+	_ [cacheLine]byte
 }
 
 // taken marks a worker that is being given a part or is running one.
@@ -33,10 +43,26 @@ var (
 func claim(free []*worker, limit, want int) []*worker {
 	for i := 0; i < limit && len(free) < want; i++ {
 		if w := member(i); w.slot.Load() == nil && w.slot.CompareAndSwap(nil, taken) {
+			w.asleep = w.parked.Load()
+			if w.asleep && w.until > 0 && now() < w.until {
+				w.slot.Store(nil)
+				continue
+			}
 			free = append(free, w)
 		}
 	}
 	return free
+}
+
+// inVain notes, before w is let go, that its part has been taken back. If it
+// was woken for that then parts are short, or other processes have its core:
+// or even the caller's, which spinning would then slow down. Waking it is tried
+// ever less often.
+func (w *worker) inVain() {
+	if w.asleep {
+		w.until = now() + w.penalty
+		w.penalty = min(2*w.penalty+spinFor, maxPenalty)
+	}
 }
 
 // member is worker i, started if need be.
@@ -84,12 +110,28 @@ func (w *worker) work() {
 }
 
 // await returns the next call whose part is w's to run, or nil if none comes
-// for a while.
+// for a while. Where spinning is in vain, because calls are far apart or because
+// the caller waits for this very core, it is tried ever less often.
 func (w *worker) await() *call {
+	if w.skip > 0 {
+		w.skip--
+		return w.accept()
+	}
 	for s := (spin{}); s.again(); {
-		if c := w.slot.Load(); c != nil && c != taken && w.slot.CompareAndSwap(c, taken) {
+		if c := w.accept(); c != nil {
+			w.nextSkip /= 2
 			return c
 		}
+	}
+	w.skip, w.nextSkip = w.nextSkip, min(2*w.nextSkip+1, maxSkip)
+	return nil
+}
+
+// accept returns the call that offers w a part, if one does.
+func (w *worker) accept() *call {
+	if c := w.slot.Load(); c != nil && c != taken && w.slot.CompareAndSwap(c, taken) {
+		w.penalty /= 2
+		return c
 	}
 	return nil
 }
@@ -110,6 +152,14 @@ func (w *worker) park() {
 // in turns: who lost its core meanwhile gives up at once.
 const spinFor = 50 * time.Microsecond
 
+// maxPenalty is short against what anybody notices and long against the loss by
+// waking a worker in vain, which is spinFor and little more.
+const maxPenalty = 64 * spinFor
+
+// maxSkip is the same for spinning, but counted: a worker that sleeps has no
+// use for a clock.
+const maxSkip = 63
+
 // A round of spinning, about a microsecond, is short against spinFor and long
 // against a reading of the clock. Every few rounds other goroutines get their
 // turn; more often costs more, as it may wake an idle processor.
@@ -129,6 +179,8 @@ type spin struct {
 
 var start = time.Now()
 
+func now() time.Duration { return time.Since(start) }
+
 // again pauses, from the second turn on, and reports whether to try again.
 func (s *spin) again() bool {
 	if s.turns++; s.turns == 1 {
@@ -138,14 +190,14 @@ func (s *spin) again() bool {
 	if s.turns%roundTurns != 0 {
 		return true
 	}
-	now := time.Since(start)
+	t := now()
 	if s.rounds++; s.rounds == 1 {
-		s.until = now + spinFor
+		s.until = t + spinFor
 	}
 	if s.rounds%yieldRounds == 0 {
 		runtime.Gosched()
 	}
-	return now < s.until
+	return t < s.until
 }
 
 // pause passes some 15 ns with few instructions, each of which waits for the

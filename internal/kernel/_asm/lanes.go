@@ -340,7 +340,7 @@ func (k *rowKernel) store(a array, v vec) {
 
 // Arithmetic: the result is first, and what may be a constant is last.
 
-func (k *rowKernel) set(d vec, a operand)    { k.do("VMOVAPS", a, d) }
+func (k *rowKernel) set(d vec, a operand)    { k.do("VMOVUPS", a, d) }
 func (k *rowKernel) add(d, a vec, b operand) { k.do("VADDPS", b, a, d) }
 func (k *rowKernel) sub(d, a vec, b operand) { k.do("VSUBPS", b, a, d) }
 func (k *rowKernel) mul(d, a vec, b operand) { k.do("VMULPS", b, a, d) }

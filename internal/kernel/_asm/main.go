@@ -3,7 +3,8 @@
 //	go run -C internal/kernel/_asm .
 //
 // rewrites every *_amd64.s there, byte for byte the same on every machine. Go
-// declarations stand in dispatch_amd64.go; go vet holds the two together.
+// declarations stand in dispatch_amd64.go and rows_amd64.go; go vet holds the
+// two together.
 package main
 
 import (
