@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/micro-quant/mqc/internal/kernel"
+	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/internal/rng"
 	"github.com/micro-quant/mqc/nn"
 )
@@ -58,17 +60,19 @@ func New(c Config, seed uint64) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, t := range m.Tensors {
-		std := m.initStd(t)
-		if std == 0 {
-			continue
+	parallel.For(len(m.Tensors), 1, func(lo, hi int) {
+		for i, t := range m.Tensors[lo:hi] {
+			std := m.initStd(t)
+			if std == 0 {
+				continue
+			}
+			r := rng.New(seed, rng.Init, uint64(lo+i))
+			w := t.View(m.Params)
+			for j := range w {
+				w[j] = float32(std * r.NormFloat64())
+			}
 		}
-		r := rng.New(seed, rng.Init, uint64(i))
-		w := t.View(m.Params)
-		for j := range w {
-			w[j] = float32(std * r.NormFloat64())
-		}
-	}
+	})
 	return m, nil
 }
 
@@ -131,14 +135,15 @@ func Allocate(c Config) (*Model, error) {
 		})
 	}
 	m.head = add(true, c.Vocab, C, "head")
-	m.Params = make([]float32, size)
+	m.Params = kernel.Floats(size)
 	return m, nil
 }
 
 // Clone returns a copy that shares nothing that changes.
 func (m *Model) Clone() *Model {
 	c := *m
-	c.Params = append([]float32(nil), m.Params...)
+	c.Params = kernel.Floats(len(m.Params))
+	copy(c.Params, m.Params)
 	return &c
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/nn"
 )
 
@@ -92,11 +93,19 @@ type gradState struct {
 	dqkv, dup nn.Mat    // (R,(H+2·KV)·D), (R,4C)
 }
 
-// resize returns a slice of n elements, reusing s where it is large enough.
-// The contents are unspecified.
-func resize[E any](s []E, n int) []E {
+// resize returns a slice of n floats, reusing s where it is large enough. The
+// contents are unspecified.
+func resize(s []float32, n int) []float32 {
 	if cap(s) < n {
-		return make([]E, n)
+		return kernel.Floats(n)
+	}
+	return s[:n]
+}
+
+// resizeInts is resize for integers.
+func resizeInts(s []int32, n int) []int32 {
+	if cap(s) < n {
+		return make([]int32, n)
 	}
 	return s[:n]
 }
@@ -108,11 +117,11 @@ func (w *Workspace) fit(r *Runner, in Input) {
 	m, p, h := r.m, r.precision, r.heads
 	R, C := in.B*in.T, m.Embd
 	w.in = in
-	w.pos = resize(w.pos, R)
+	w.pos = resizeInts(w.pos, R)
 	for r := range w.pos {
 		w.pos[r] = int32(r % in.T)
 	}
-	w.cond = resize(w.cond, R)
+	w.cond = resizeInts(w.cond, R)
 	w.emb, w.rrms0, w.x = resize(w.emb, R*C), resize(w.rrms0, R), resize(w.x, R*C)
 	layers := 1
 	if r.training {

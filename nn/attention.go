@@ -18,7 +18,7 @@ type KV struct {
 // MakeKV returns count empty heads of width D with room for n positions.
 func MakeKV(count, n, D int) []KV {
 	k, v := kernel.PackedLen(D, n), kernel.PackedLen(n, D)
-	data := make([]float32, count*(k+v))
+	data := kernel.Floats(count * (k + v))
 	heads := make([]KV, count)
 	for i := range heads {
 		heads[i].K = kernel.PackedOver(data[:k:k], D, n)

@@ -53,7 +53,7 @@ func NewAdamW(c AdamWConfig, groups []Group) *AdamW {
 	for _, g := range groups {
 		n += len(g.Param)
 	}
-	return &AdamW{Config: c, Groups: groups, M: make([]float32, n), V: make([]float32, n)}
+	return &AdamW{Config: c, Groups: groups, M: kernel.Floats(n), V: kernel.Floats(n)}
 }
 
 // Update takes one step at learning rate lr along scale times the gradients,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/optim"
 )
 
@@ -123,7 +124,7 @@ func (t *trainer) finish(ctx context.Context) (*checkpoint.Bundle, error) {
 func (t *trainer) ready() {
 	r := t.job.Recipe
 	t.runner = t.model.TrainingRunner(r.Precision)
-	t.grads = make([]float32, len(t.model.Params))
+	t.grads = kernel.Floats(len(t.model.Params))
 	for _, p := range t.model.Tensors {
 		t.groups = append(t.groups, optim.Group{Name: p.Name, Param: p.View(t.model.Params), Grad: p.View(t.grads), Decay: p.Decays()})
 	}

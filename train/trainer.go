@@ -11,6 +11,7 @@ import (
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/internal/rng"
 	"github.com/micro-quant/mqc/optim"
@@ -171,7 +172,7 @@ func slice(b dataset.Batch, lo, hi int, m *gpt.Model) dataset.Batch {
 
 func zeroed(s []float32, n int) []float32 {
 	if cap(s) < n {
-		return make([]float32, n)
+		return kernel.Floats(n)
 	}
 	s = s[:n]
 	clear(s)

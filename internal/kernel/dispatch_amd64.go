@@ -5,13 +5,22 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 //go:noescape
-func tileAVX512(y *float32, ldy int, x, w *float32, rows, k int, load bool)
+func tileRowsAVX512(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
 
 //go:noescape
-func tileAVX2(y *float32, ldy int, x, w *float32, rows, k int, load bool)
+func tileColumnsAVX512(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
 
 //go:noescape
-func tilePairs(y *float32, ldy int, x, w *float32, rows, k int, load bool)
+func tileRowsAVX2(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+
+//go:noescape
+func tileColumnsAVX2(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+
+//go:noescape
+func tileRowsPairs(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+
+//go:noescape
+func tileColumnsPairs(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
 
 //go:noescape
 func stripAMX(y *float32, ldy int, x *float32, ldx int, w *float32, panels, depth int, load, half bool, shape *tileShape)
@@ -61,7 +70,7 @@ func detect() (found []*engine) {
 	if avx512 && cpu.X86.HasAMXBF16 && tilesAllowed() {
 		found = append(found, &engine{
 			name: "AMX", precision: BF16,
-			strip: stripMatrix, rows: 32, cols: 32, group: 4, inPlace: true,
+			strip: stripMatrix, rows: 32, cols: 32, group: 4, rowsOnly: true,
 			lines: linesAVX, pairs: pairsAVX512,
 			peak: func(turns int) { peakAMX(turns, &tileShapes[32]) }, peakWork: 4 * 16 * 16 * 32 * 2,
 		})
@@ -69,9 +78,7 @@ func detect() (found []*engine) {
 	if avx512 && cpu.X86.HasAVX512BF16 {
 		found = append(found, withTiles(&engine{
 			name: "AVX512-BF16", precision: BF16,
-			tile: func(y []float32, ldy int, x, w []float32, rows, depth int, load bool) {
-				tilePairs(&y[0], ldy, &x[0], &w[0], rows, depth, load)
-			},
+			tileRows: tileRowsPairs, tileColumns: tileColumnsPairs,
 			rows: 12, cols: 32, group: 8,
 			lines: linesAVX, pairs: pairsAVX512,
 			peak: peakPairs, peakWork: 12 * 16 * 4,
@@ -79,20 +86,16 @@ func detect() (found []*engine) {
 	}
 	if avx512 {
 		found = append(found, withTiles(&engine{
-			name: "AVX-512",
-			tile: func(y []float32, ldy int, x, w []float32, rows, depth int, load bool) {
-				tileAVX512(&y[0], ldy, &x[0], &w[0], rows, depth, load)
-			},
+			name:     "AVX-512",
+			tileRows: tileRowsAVX512, tileColumns: tileColumnsAVX512,
 			rows: 12, cols: 32, group: 8,
 			lines: linesAVX, columns: columnsAVX,
 			peak: peakAVX512, peakWork: 12 * 16 * 2,
 		}))
 	}
 	return append(found, withTiles(&engine{
-		name: "AVX2",
-		tile: func(y []float32, ldy int, x, w []float32, rows, depth int, load bool) {
-			tileAVX2(&y[0], ldy, &x[0], &w[0], rows, depth, load)
-		},
+		name:     "AVX2",
+		tileRows: tileRowsAVX2, tileColumns: tileColumnsAVX2,
 		rows: 6, cols: 16, group: 16,
 		lines: linesAVX, columns: columnsAVX,
 		peak: peakAVX2, peakWork: 12 * 8 * 2,

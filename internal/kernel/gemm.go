@@ -50,9 +50,10 @@ func Mul(y []float32, ldy int, x *Mat, w *Packed, accumulate bool) {
 		})
 		return
 	}
-	parallel.Do(x.Rows, blockGrain(e, w.N*w.K), a, func(a *args, lo, hi int) {
+	parallel.Do(ceilDiv(x.Rows, e.rows), panelGrain(e, w.N*w.K), a, func(a *args, lo, hi int) {
 		s := pool.Get().(*scratch)
 		defer pool.Put(s)
+		lo, hi = lo*a.w.e.rows, min(hi*a.w.e.rows, a.x.Rows)
 		for lo < hi {
 			next := min(lo+a.w.e.rows*a.w.e.group, hi)
 			s.lay(a.w.e, &a.x, lo, next)
@@ -115,9 +116,10 @@ func mulRows(x *Mat, w *Packed, then interface{ rows(y []float32, lo, hi int) })
 		})
 		return
 	}
-	parallel.Do(x.Rows, blockGrain(w.e, w.N*w.K), a, func(a *args, lo, hi int) {
+	parallel.Do(ceilDiv(x.Rows, w.e.rows), panelGrain(w.e, w.N*w.K), a, func(a *args, lo, hi int) {
 		s := pool.Get().(*scratch)
 		defer pool.Put(s)
+		lo, hi = lo*a.w.e.rows, min(hi*a.w.e.rows, a.x.Rows)
 		for lo < hi {
 			next := min(lo+a.w.e.rows*a.w.e.group, hi)
 			s.lay(a.w.e, &a.x, lo, next)
@@ -153,10 +155,11 @@ func MulTransposed(y []float32, x, w *Mat, accumulate bool) {
 		accumulate bool
 	}
 	e := packed.e
-	parallel.Do(M, blockGrain(e, N*K), args{y, *x, packed, accumulate}, func(a *args, lo, hi int) {
+	parallel.Do(ceilDiv(M, e.rows), panelGrain(e, N*K), args{y, *x, packed, accumulate}, func(a *args, lo, hi int) {
 		s := pool.Get().(*scratch)
 		defer pool.Put(s)
 		N := a.w.N
+		lo, hi = lo*a.w.e.rows, min(hi*a.w.e.rows, a.x.Cols)
 		for lo < hi {
 			next := min(lo+a.w.e.rows*a.w.e.group, hi)
 			s.layTransposed(a.w.e, &a.x, lo, next)
@@ -273,9 +276,9 @@ const minWork = 1 << 17
 // for few rows it is most of the work.
 const packWork = 8
 
-// blockGrain is the least number of rows, of work multiplications each, that
-// pays for another worker.
-func blockGrain(e *engine, work int) int { return max(e.rows, ceilDiv(minWork, max(1, work))) }
+// panelGrain is the least number of panels of rows, of work multiplications a
+// row, that pays for another worker.
+func panelGrain(e *engine, work int) int { return ceilDiv(minWork, max(1, work*e.rows)) }
 
 // scratch is what one worker works in.
 type scratch struct {
@@ -291,12 +294,15 @@ var (
 )
 
 // block is rows of the left side of a product in panels of almost equal
-// height: 16 rows are 8 and 8, not 12 and 4.
+// height: 16 rows are 8 and 8, not 12 and 4. Rows are read where they lie;
+// columns are packed, panel after panel, a step of k after the other: in the
+// matrix they are pages apart.
 type block struct {
 	rows, panels int
-	steps        int       // of k
-	data         []float32 // packed: panel after panel; in place: row after row
-	ld           int       // in place: dwords from row to row
+	steps        int // of k
+	data         []float32
+	ld           int // dwords from row to row
+	packed       bool
 }
 
 func (b *block) start(panel int) int { return panel * b.rows / b.panels }
@@ -304,16 +310,13 @@ func (b *block) start(panel int) int { return panel * b.rows / b.panels }
 // lay makes rows [lo,hi) of x the block at hand.
 func (s *scratch) lay(e *engine, x *Mat, lo, hi int) {
 	b := &s.block
-	if e.inPlace {
-		*b = block{rows: hi - lo, steps: e.depth(x.Cols), data: x.data[lo*x.ld:], ld: x.ld}
-		return
-	}
-	*b = block{rows: hi - lo, panels: ceilDiv(hi-lo, e.rows), steps: e.depth(x.Cols)}
-	s.x = resize(s.x, b.rows*b.steps)
-	b.data = s.x
-	for i := range b.panels {
-		m, height := b.start(i), b.start(i+1)-b.start(i)
-		e.packLines(b.data[m*b.steps:], height, x, lo+m, height, b.steps)
+	*b = block{rows: hi - lo, panels: ceilDiv(hi-lo, e.rows), steps: e.depth(x.Cols), data: x.data[lo*x.ld:], ld: x.ld}
+	if e.wide {
+		s.x = resize(s.x, b.rows*b.steps)
+		b.data, b.ld = s.x, b.steps
+		for i := range b.rows {
+			FromBF16(b.data[i*b.ld:][:x.Cols], x.halves(lo+i))
+		}
 	}
 }
 
@@ -324,27 +327,24 @@ const columnSteps = 16
 
 // layTransposed makes columns [lo,hi) of x the block at hand.
 func (s *scratch) layTransposed(e *engine, x *Mat, lo, hi int) {
-	depth, b := e.depth(x.Rows), &s.block
-	*b = block{rows: hi - lo, panels: ceilDiv(hi-lo, e.rows), steps: depth, ld: depth}
-	s.x = resize(s.x, b.rows*depth)
-	b.data = s.x
-	if e.inPlace {
-		s.pairs = resize(s.pairs, columnSteps*b.rows)
-	}
-	perStep := 1
+	b, steps := &s.block, e.depth(x.Rows)
+	s.x = resize(s.x, (hi-lo)*steps)
+	*b = block{rows: hi - lo, panels: ceilDiv(hi-lo, e.rows), steps: steps, data: s.x, ld: steps, packed: !e.rowsOnly}
+	numbers := 1 // along k in a step
 	if e.precision == BF16 && !e.wide {
-		perStep = 2
+		numbers = 2
 	}
-	for k := 0; k < depth; k += columnSteps {
-		steps := min(columnSteps, depth-k)
-		if e.inPlace {
-			e.packColumns(s.pairs, b.rows, x, lo, k*perStep, b.rows, steps)
-			layLines(e, b.data[k:], depth, s.pairs, b.rows, steps, b.rows)
+	s.pairs = resize(s.pairs, columnSteps*b.rows)
+	for k := 0; k < steps; k += columnSteps {
+		n := min(columnSteps, steps-k)
+		if e.rowsOnly {
+			e.packColumns(s.pairs, b.rows, x, lo, k*numbers, b.rows, n)
+			layLines(e, b.data[k:], b.ld, s.pairs, b.rows, n, b.rows)
 			continue
 		}
 		for i := range b.panels {
 			m, height := b.start(i), b.start(i+1)-b.start(i)
-			e.packColumns(b.data[m*depth+k*height:], height, x, lo+m, k*perStep, height, steps)
+			e.packColumns(b.data[m*steps+k*height:], height, x, lo+m, k*numbers, height, n)
 		}
 	}
 }
@@ -381,7 +381,7 @@ func lowHalf(h uint16) float32 { return math.Float32frombits(uint32(h)) }
 // at a page, so that panels keep to cache lines.
 func resize(s []float32, n int) []float32 {
 	if cap(s) < n {
-		return make([]float32, n, max(n, 1<<14))
+		return Floats(max(n, 1<<14))[:n]
 	}
 	return s[:n]
 }

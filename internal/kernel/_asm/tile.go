@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // isa is what a micro-kernel needs to know of an instruction set.
 type isa struct {
 	name  string
@@ -49,36 +51,59 @@ func dotPairs(s *source, x, w, acc int) {
 // unroll is how many steps of k one turn of the main loop takes.
 const unroll = 2
 
-// tiles writes the micro-kernel: for every number of rows from 1 to the
-// largest a loop over k with all sums in registers,
+// layout is how the left side of a product lies in memory.
+type layout int
+
+const (
+	byRows    layout = iota // k is contiguous: x[r·ldx + k]
+	byColumns               // a column is: x[k·ldx + r]
+)
+
+// tiles writes the micro-kernel for both layouts of x: for every number of rows
+// from 1 to the largest a loop over k with all sums in registers,
 //
-//	y[r, c] = fma(x[k, r], w[k, c], y[r, c])   for k in order
+//	y[r, c] = fma(x[r, k], w[k, c], y[r, c])   for k in order
 //
 // so every element of y is one chain, and its bits are the same in a tile of
-// any height and, in float32, on both instruction sets.
+// any height, from either layout and, in float32, on both instruction sets.
 func tiles(s *source, m isa) {
-	s.text("tile"+m.name, "y *float32, ldy int, x, w *float32, rows, k int, load bool", 49)
-	s.op("MOVQ y+0(FP), DI")
-	s.op("MOVQ ldy+8(FP), SI")
-	s.op("SHLQ $2, SI")
-	s.op("MOVQ x+16(FP), AX")
-	s.op("MOVQ w+24(FP), BX")
-	s.op("MOVQ rows+32(FP), DX")
-	s.op("MOVQ k+40(FP), CX")
-	s.op("MOVBLZX load+48(FP), R9")
-	s.op("MOVQ DI, R8")
-	for rows := m.rows; rows > 1; rows-- {
-		s.op("CMPQ DX, $%d", rows)
-		s.op("JEQ  rows%d", rows)
-	}
-	for rows := 1; rows <= m.rows; rows++ {
-		tile(s, m, rows)
+	for x, name := range []string{"tileRows", "tileColumns"} {
+		s.text(name+m.name, "y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool", 57)
+		s.op("MOVQ y+0(FP), DI")
+		s.op("MOVQ ldy+8(FP), SI")
+		s.op("SHLQ $2, SI")
+		s.op("MOVQ x+16(FP), AX")
+		s.op("MOVQ ldx+24(FP), R10")
+		s.op("SHLQ $2, R10")
+		s.op("MOVQ w+32(FP), BX")
+		s.op("MOVQ rows+40(FP), DX")
+		s.op("MOVQ k+48(FP), CX")
+		s.op("MOVBLZX load+56(FP), R9")
+		s.op("MOVQ DI, R8")
+		for rows := m.rows; rows > 1; rows-- {
+			s.op("CMPQ DX, $%d", rows)
+			s.op("JEQ  rows%d", rows)
+		}
+		for rows := 1; rows <= m.rows; rows++ {
+			tile(s, m, layout(x), rows)
+		}
 	}
 }
 
-func tile(s *source, m isa, rows int) {
+func tile(s *source, m isa, x layout, rows int) {
 	sum := func(r, v int) int { return 2*r + v }
 	s.label("\nrows%d", rows)
+	if x == byRows {
+		s.comment("Rows 0 to 3 from AX, 4 to 7 from R12, 8 to 11 from R13.")
+		if rows > 3 {
+			s.op("LEAQ (R10)(R10*2), R11")
+		}
+		for i, base := range rowBases[1:] {
+			if rows > 4*(i+1) {
+				s.op("LEAQ (%s)(R10*4), %s", rowBases[i], base)
+			}
+		}
+	}
 	s.op("TESTQ R9, R9")
 	s.op("JZ    zero%d", rows)
 	for r := range rows {
@@ -99,24 +124,14 @@ func tile(s *source, m isa, rows int) {
 		}
 	}
 	s.label("start%d", rows)
-	// The tile to the right is next: its lines come while this one computes.
-	s.op("MOVQ DI, R8")
-	for r := range rows {
-		for at := 0; at < 2*m.bytes; at += 64 {
-			s.op("PREFETCHT0 %d(R8)", 2*m.bytes+at)
-		}
-		if r+1 < rows {
-			s.op("ADDQ SI, R8")
-		}
-	}
 	s.op("SUBQ $%d, CX", unroll)
 	s.op("JLT  tail%d", rows)
 	s.op("PCALIGN $32")
 	s.label("loop%d", rows)
 	for u := range unroll {
-		step(s, m, rows, u)
+		step(s, m, x, rows, u)
 	}
-	s.op("ADDQ $%d, AX", unroll*rows*4)
+	advance(s, x, rows, unroll)
 	s.op("ADDQ $%d, BX", unroll*2*m.bytes)
 	s.op("SUBQ $%d, CX", unroll)
 	s.op("JGE  loop%d", rows)
@@ -124,8 +139,8 @@ func tile(s *source, m isa, rows int) {
 	s.op("ADDQ $%d, CX", unroll)
 	s.op("JZ   store%d", rows)
 	s.label("one%d", rows)
-	step(s, m, rows, 0)
-	s.op("ADDQ $%d, AX", rows*4)
+	step(s, m, x, rows, 0)
+	advance(s, x, rows, 1)
 	s.op("ADDQ $%d, BX", 2*m.bytes)
 	s.op("DECQ CX")
 	s.op("JNZ  one%d", rows)
@@ -141,8 +156,32 @@ func tile(s *source, m isa, rows int) {
 	s.op("RET")
 }
 
+// rowBases point to every fourth row of x.
+var rowBases = []string{"AX", "R12", "R13"}
+
+// element is the operand x[r, k+u].
+func (x layout) element(r, u int) string {
+	if x == byColumns {
+		return fmt.Sprintf("%d(AX)%s", 4*r, []string{"", "(R10*1)"}[u])
+	}
+	return fmt.Sprintf("%d(%s)%s", 4*u, rowBases[r/4], []string{"", "(R10*1)", "(R10*2)", "(R11*1)"}[r%4])
+}
+
+// advance moves x on by steps of k, 1 or 2.
+func advance(s *source, x layout, rows, steps int) {
+	if x == byColumns {
+		s.op("LEAQ (AX)(R10*%d), AX", steps)
+		return
+	}
+	for i, base := range rowBases {
+		if rows > 4*i {
+			s.op("ADDQ $%d, %s", 4*steps, base)
+		}
+	}
+}
+
 // step is one k: a row of w against each element of a column of x.
-func step(s *source, m isa, rows, u int) {
+func step(s *source, m isa, from layout, rows, u int) {
 	w := 2 * m.rows
 	spare := m.regs - w - 2
 	for v := range 2 {
@@ -150,7 +189,7 @@ func step(s *source, m isa, rows, u int) {
 	}
 	for r := range rows {
 		x := w + 2 + r%spare
-		s.op("VBROADCASTSS %d(AX), %s%d", (u*rows+r)*4, m.reg, x)
+		s.op("VBROADCASTSS %s, %s%d", from.element(r, u), m.reg, x)
 		for v := range 2 {
 			m.add(s, x, w+v, 2*r+v)
 		}
