@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/optim"
 )
@@ -188,6 +189,32 @@ func TestStepsAllocateNothing(t *testing.T) {
 				t.Errorf("%v, %d workers: a decoding step allocates %v times", p, workers, n)
 			}
 			parallel.SetWorkers(previous)
+		}
+	}
+}
+
+// Fifty steps with each set of instructions follow those of the reference in Go:
+// the same sums, rounded in other places. The difference of a loss is that of
+// float32 sums, amplified by fifty steps.
+func TestTrainingWithInstructionSetsFollowsTheReference(t *testing.T) {
+	sets := kernel.Sets()
+	losses := func(set string) (losses []float64) {
+		defer kernel.Force(set)()
+		l := newLearner(t, F32)
+		for range 50 {
+			losses = append(losses, l.step())
+		}
+		return losses
+	}
+	want := losses(sets[len(sets)-1])
+	for _, set := range sets[:len(sets)-1] {
+		worst := 0.0
+		for i, got := range losses(set) {
+			worst = max(worst, math.Abs(got-want[i]))
+		}
+		t.Logf("%s: losses at most %.2g apart", set, worst)
+		if !(worst <= 1e-3) {
+			t.Errorf("%s: losses up to %.2g from those of the reference", set, worst)
 		}
 	}
 }

@@ -58,6 +58,7 @@ func infoJSON(b *checkpoint.Bundle) map[string]any {
 	}
 	if b.Model != nil {
 		v["config"], v["parameters"], v["parts"] = b.Model.Config, len(b.Model.Params), parts(b)
+		v["precision"] = b.Precision
 	}
 	if b.Tokenizer != nil {
 		v["tokenizer"] = map[string]any{"kind": b.Tokenizer.Kind(), "codes": b.Tokenizer.Codes(), "config": b.Tokenizer.Config()}
@@ -98,8 +99,8 @@ func (a *app) printInfo(path string, b *checkpoint.Bundle) {
 	a.say("%s\nsha256 %s\nbuild  %s", path, b.Hash, b.Build)
 	if b.Model != nil {
 		c := b.Model.Config
-		a.say("\nmodel: %d layers × %d channels × %d heads (%d for keys), context %d, vocabulary %d, rope base %g, dropout %g, softcap %g",
-			c.Layers, c.Embd, c.Heads, c.KVHeads, c.SeqLen, c.Vocab, c.RopeBase, c.Dropout, c.Softcap)
+		a.say("\nmodel: %d layers × %d channels × %d heads (%d for keys), context %d, vocabulary %d, rope base %g, dropout %g, softcap %g, products in %s",
+			c.Layers, c.Embd, c.Heads, c.KVHeads, c.SeqLen, c.Vocab, c.RopeBase, c.Dropout, c.Softcap, b.Precision)
 		t := newTable("part", "parameters")
 		for _, p := range parts(b) {
 			t.add(p.Part, p.Parameters)

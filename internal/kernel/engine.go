@@ -48,9 +48,48 @@ type engine struct {
 // engines are those that this machine can run, for each precision the fastest
 // first; the last are the references in Go. Tests set active to each of them.
 var (
-	engines = append(detect(), generic, genericBF16)
+	engines = withRounded(append(detect(), generic))
 	active  = [2]*engine{F32: first(F32), BF16: first(BF16)}
 )
+
+// withRounded adds to engines for float32 those that compute bfloat16 with them,
+// for machines without instructions for it.
+func withRounded(found []*engine) []*engine {
+	for _, e := range found {
+		if e.precision == F32 {
+			found = append(found, rounded(e))
+		}
+	}
+	return found
+}
+
+// Sets are the names of the instruction sets that this CPU has the inner loops
+// for, the reference in Go last.
+func Sets() (names []string) {
+	for _, e := range engines {
+		if e.precision == F32 {
+			names = append(names, e.name)
+		}
+	}
+	return names
+}
+
+// Force makes all inner loops those of one set until restore is called. It is
+// for tests: nothing may run meanwhile.
+func Force(set string) (restore func()) {
+	before, rows := active, activeRows
+	for _, e := range engines {
+		if e.name == set || e.name == set+", rounded" {
+			active[e.precision] = e
+		}
+	}
+	for _, r := range rowEngines {
+		if r.name == set {
+			activeRows = r
+		}
+	}
+	return func() { active, activeRows = before, rows }
+}
 
 func first(p Precision) *engine {
 	for _, e := range engines {

@@ -6,7 +6,6 @@ package kernel
 import (
 	"fmt"
 	"math"
-	"reflect"
 	"sync"
 
 	"github.com/micro-quant/mqc/internal/parallel"
@@ -63,74 +62,6 @@ func Mul(y []float32, ldy int, x *Mat, w *Packed, accumulate bool) {
 	})
 }
 
-// MulRows computes Y = X·W in blocks of rows and hands each block to body while
-// it is in the cache: y (hi−lo, N) is rows [lo,hi) of Y and lives until body
-// returns.
-func MulRows[A any](x *Mat, w *Packed, with A, body func(with *A, y []float32, lo, hi int)) {
-	free := followers[A]()
-	f := free.Get().(*follower[A])
-	f.with, f.body = with, body
-	mulRows(x, w, f)
-	var none A
-	f.with, f.body = none, nil
-	free.Put(f)
-}
-
-// follower is what is to be done with the rows of a product.
-type follower[A any] struct {
-	with A
-	body func(with *A, y []float32, lo, hi int)
-}
-
-func (f *follower[A]) rows(y []float32, lo, hi int) { f.body(&f.with, y, lo, hi) }
-
-// follows has the followers that are not in use, a *sync.Pool for each type.
-var follows sync.Map
-
-func followers[A any]() *sync.Pool {
-	key := reflect.TypeFor[A]()
-	if p, ok := follows.Load(key); ok {
-		return p.(*sync.Pool)
-	}
-	p, _ := follows.LoadOrStore(key, &sync.Pool{New: func() any { return new(follower[A]) }})
-	return p.(*sync.Pool)
-}
-
-func mulRows(x *Mat, w *Packed, then interface{ rows(y []float32, lo, hi int) }) {
-	checkMul("MulRows", x, w)
-	type args struct {
-		x    Mat
-		w    *Packed
-		y    []float32
-		then interface{ rows(y []float32, lo, hi int) }
-	}
-	a := args{*x, w, nil, then}
-	if !tall(x.Rows) {
-		s := pool.Get().(*scratch)
-		defer pool.Put(s)
-		s.out = resize(s.out, x.Rows*w.N)
-		a.y = s.out
-		Mul(a.y, w.N, x, w, false)
-		parallel.Do(x.Rows, ceilDiv(packGrain, w.N), a, func(a *args, lo, hi int) {
-			a.then.rows(a.y[lo*a.w.N:hi*a.w.N], lo, hi)
-		})
-		return
-	}
-	parallel.Do(ceilDiv(x.Rows, w.e.rows), panelGrain(w.e, w.N*w.K), a, func(a *args, lo, hi int) {
-		s := pool.Get().(*scratch)
-		defer pool.Put(s)
-		lo, hi = lo*a.w.e.rows, min(hi*a.w.e.rows, a.x.Rows)
-		for lo < hi {
-			next := min(lo+a.w.e.rows*a.w.e.group, hi)
-			s.lay(a.w.e, &a.x, lo, next)
-			s.out = resize(s.out, (next-lo)*a.w.N)
-			s.multiply(s.out, a.w.N, a.w, 0, a.w.N, false)
-			a.then.rows(s.out, lo, next)
-			lo = next
-		}
-	})
-}
-
 // MulTransposed is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
 //
 //	y (M, N)   x (K, M)   w (K, N)
@@ -175,59 +106,6 @@ func checkMul(name string, x *Mat, w *Packed) {
 	}
 }
 
-// Products of plain float32 matrices, for weights that change with every call.
-
-// GemmNT is Y = X·Wᵀ, or Y += X·Wᵀ if accumulate.
-//
-//	y (M, N)   x (M, K)   w (N, K)
-func GemmNT(y, x, w []float32, M, N, K int, accumulate bool) {
-	if empty(y, M, N, K, accumulate) {
-		return
-	}
-	packed := packs.Get().(*Packed)
-	defer packs.Put(packed)
-	Pack(F32, packed, nil, w, N, K)
-	m := View(x, M, K)
-	Mul(y, N, &m, packed, accumulate)
-}
-
-// GemmNN is Y = X·W, or Y += X·W if accumulate.
-//
-//	y (M, N)   x (M, K)   w (K, N)
-func GemmNN(y, x, w []float32, M, N, K int, accumulate bool) {
-	if empty(y, M, N, K, accumulate) {
-		return
-	}
-	packed := packs.Get().(*Packed)
-	defer packs.Put(packed)
-	Pack(F32, nil, packed, w, K, N)
-	m := View(x, M, K)
-	Mul(y, N, &m, packed, accumulate)
-}
-
-// GemmTN is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
-//
-//	y (M, N)   x (K, M)   w (K, N)
-func GemmTN(y, x, w []float32, M, N, K int, accumulate bool) {
-	if empty(y, M, N, K, accumulate) {
-		return
-	}
-	xm, wm := View(x, K, M), View(w, K, N)
-	MulTransposed(y, &xm, &wm, accumulate)
-}
-
-// empty does what there is to do for a product without elements or without
-// terms.
-func empty(y []float32, M, N, K int, accumulate bool) bool {
-	if M > 0 && N > 0 && K > 0 {
-		return false
-	}
-	if K <= 0 && !accumulate {
-		clear(y[:max(0, M*N)])
-	}
-	return true
-}
-
 // blockK is how many steps of k a strip takes: a slice of w, 32·blockK dwords
 // or 32 KiB, stays in L1 while the panels of x pass by, and Y is read and
 // written once for each.
@@ -238,36 +116,6 @@ const blockK = 256
 const tallRows = 128
 
 func tall(M int) bool { return M >= tallRows }
-
-// A Worker does small products on one core, for loops that are shared out
-// themselves. Its matrices are float32.
-type Worker struct{ s scratch }
-
-// Mul is the first cols columns of Y = X·W, or of Y += X·W if accumulate, where
-// W may have more rows than X has columns: the first K count. cols is a
-// multiple of [PanelCols], or W's own number of columns.
-//
-//	y (M, cols), rows ldy apart   x (M, K)   w (≥ K, ≥ cols)
-func (t *Worker) Mul(y []float32, ldy int, x Mat, w *Packed, cols int, accumulate bool) {
-	t.s.lay(w.e, &x, 0, x.Rows)
-	t.s.multiply(y, ldy, w, 0, cols, accumulate)
-}
-
-// MulTransposed is Y = Xᵀ·W, or Y += Xᵀ·W if accumulate.
-//
-//	y (M, N), rows ldy apart   x (K, M)   w (K, N)
-func (t *Worker) MulTransposed(y []float32, ldy int, x Mat, w *Packed, accumulate bool) {
-	e := w.e
-	for lo := 0; lo < x.Cols; lo += e.rows * e.group {
-		t.s.layTransposed(e, &x, lo, min(lo+e.rows*e.group, x.Cols))
-		t.s.multiply(y[lo*ldy:], ldy, w, 0, w.N, accumulate)
-	}
-}
-
-// PanelCols is what the columns of a float32 panel come in multiples of, and
-// PanelRows what rows of X do best to come in multiples of.
-func PanelCols() int { return active[F32].cols }
-func PanelRows() int { return active[F32].rows }
 
 // minWork is how many multiplications pay for another worker: some 2 µs.
 const minWork = 1 << 17
@@ -323,7 +171,7 @@ func (s *scratch) lay(e *engine, x *Mat, lo, hi int) {
 // columnSteps is how many rows of a transposed X are dealt out to all panels
 // before the next: neighbours share cache lines, and in a large matrix with a
 // power of two in a row these are the lines that push each other out.
-const columnSteps = 16
+const columnSteps = 64
 
 // layTransposed makes columns [lo,hi) of x the block at hand.
 func (s *scratch) layTransposed(e *engine, x *Mat, lo, hi int) {
