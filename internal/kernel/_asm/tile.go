@@ -51,6 +51,10 @@ func dotPairs(s *source, x, w, acc int) {
 // unroll is how many steps of k one turn of the main loop takes.
 const unroll = 2
 
+// ahead is how many steps before its use a row of w is asked for where there are
+// few rows of x: it comes from memory then, and the loop is as fast as that.
+const ahead = 64
+
 // layout is how the left side of a product lies in memory.
 type layout int
 
@@ -132,6 +136,11 @@ func tile(s *source, m isa, x layout, rows int) {
 		step(s, m, x, rows, u)
 	}
 	advance(s, x, rows, unroll)
+	if rows < m.rows {
+		for at := 0; at < unroll*2*m.bytes; at += 64 {
+			s.op("PREFETCHT0 %d(BX)", ahead*2*m.bytes+at)
+		}
+	}
 	s.op("ADDQ $%d, BX", unroll*2*m.bytes)
 	s.op("SUBQ $%d, CX", unroll)
 	s.op("JGE  loop%d", rows)
