@@ -54,9 +54,3 @@ func EmbeddingBackward(dtable, dout []float32, tokens []int32, R, C int) {
 		}
 	})
 }
-
-// AddForward is a residual connection: y += x.
-func AddForward(y, x []float32) {
-	type args struct{ y, x []float32 }
-	parallel.Do(len(y), 1<<12, args{y, x}, func(a *args, lo, hi int) { kernel.Add(a.y[lo:hi], a.x[lo:hi]) })
-}
