@@ -5,22 +5,22 @@ package kernel
 import "golang.org/x/sys/cpu"
 
 //go:noescape
-func tileRowsAVX512(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+func tileRowsAVX512(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool)
 
 //go:noescape
-func tileColumnsAVX512(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+func tileColumnsAVX512(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool)
 
 //go:noescape
-func tileRowsAVX2(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+func tileRowsAVX2(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool)
 
 //go:noescape
-func tileColumnsAVX2(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+func tileColumnsAVX2(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool)
 
 //go:noescape
-func tileRowsPairs(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+func tileRowsPairs(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool)
 
 //go:noescape
-func tileColumnsPairs(y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool)
+func tileColumnsPairs(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool)
 
 //go:noescape
 func stripAMX(y *float32, ldy int, x *float32, ldx int, w *float32, panels, depth int, load, half bool, shape *tileShape)

@@ -18,13 +18,14 @@ type engine struct {
 	// strip adds depth steps from k0 of one panel of w to all panels of x.
 	strip func(y []float32, ldy int, x *block, w []float32, k0, depth int, load bool)
 
-	// tileRows and tileColumns are the strip of one panel of x of 1…rows rows,
-	// for engines that have no strip of their own:
+	// tileRows and tileColumns are the strip for panels of x of the same 1…rows
+	// rows, for engines that have no strip of their own:
 	//
 	//	y[r·ldy+c] = (load ? y[r·ldy+c] : 0) + Σ_k x[r,k]·w[k·cols+c]
 	//
-	// with x[r,k] at x[r·ldx+k] or at x[k·ldx+r]. All depths are positive.
-	tileRows, tileColumns func(y *float32, ldy int, x *float32, ldx int, w *float32, rows, depth int, load bool)
+	// with x[r,k] at x[r·ldx+k] or at x[k·ldx+r]; the next panel begins next
+	// floats later in x, and rows·ldy in y. All depths are positive.
+	tileRows, tileColumns func(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, depth int, load bool)
 
 	// wide says that a pair of bfloat16 takes two dwords, each with a float32
 	// rounded to bfloat16: how machines without instructions for them compute.

@@ -8,14 +8,18 @@ var generic = withTiles(&engine{name: "generic", tileRows: tileRowsGeneric, tile
 // withTiles gives e the strip that computes tile by tile.
 func withTiles(e *engine) *engine {
 	e.strip = func(y []float32, ldy int, x *block, w []float32, k0, depth int, load bool) {
-		for m, i := 0, 0; i < x.panels; i++ {
-			next := x.start(i + 1)
-			if height := next - m; x.packed {
-				e.tileColumns(&y[m*ldy], ldy, &x.data[m*x.steps+k0*height], height, &w[0], height, depth, load)
-			} else {
-				e.tileRows(&y[m*ldy], ldy, &x.data[m*x.ld+k0], x.ld, &w[0], height, depth, load)
+		for i := 0; i < x.panels; {
+			m, height := x.start(i), x.start(i+1)-x.start(i)
+			n := 1
+			for i+n < x.panels && x.start(i+n+1)-x.start(i+n) == height {
+				n++
 			}
-			m = next
+			if x.packed {
+				e.tileColumns(&y[m*ldy], ldy, &x.data[m*x.steps+k0*height], height, height*x.steps, &w[0], height, n, depth, load)
+			} else {
+				e.tileRows(&y[m*ldy], ldy, &x.data[m*x.ld+k0], x.ld, height*x.ld, &w[0], height, n, depth, load)
+			}
+			i += n
 		}
 	}
 	return e
@@ -28,12 +32,20 @@ func rounded(e *engine) *engine {
 	return withTiles(&r)
 }
 
-func tileRowsGeneric(y *float32, ldy int, x *float32, ldx int, w *float32, rows, depth int, load bool) {
-	tileGeneric(y, ldy, x, ldx, 1, w, rows, depth, load)
+func tileRowsGeneric(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, depth int, load bool) {
+	tilesGeneric(y, ldy, x, ldx, 1, next, w, rows, panels, depth, load)
 }
 
-func tileColumnsGeneric(y *float32, ldy int, x *float32, ldx int, w *float32, rows, depth int, load bool) {
-	tileGeneric(y, ldy, x, 1, ldx, w, rows, depth, load)
+func tileColumnsGeneric(y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, depth int, load bool) {
+	tilesGeneric(y, ldy, x, 1, ldx, next, w, rows, panels, depth, load)
+}
+
+func tilesGeneric(y *float32, ldy int, x *float32, row, step, next int, w *float32, rows, panels, depth int, load bool) {
+	for p := range panels {
+		to := (*float32)(unsafe.Add(unsafe.Pointer(y), 4*p*rows*ldy))
+		from := (*float32)(unsafe.Add(unsafe.Pointer(x), 4*p*next))
+		tileGeneric(to, ldy, from, row, step, w, rows, depth, load)
+	}
 }
 
 // tileGeneric takes x[r,k] from x[r·row + k·step].

@@ -49,7 +49,7 @@ func dotPairs(s *source, x, w, acc int) {
 }
 
 // unroll is how many steps of k one turn of the main loop takes.
-const unroll = 2
+const unroll = 4
 
 // ahead is how many steps before its use a row of w is asked for where there are
 // few rows of x: it comes from memory then, and the loop is as fast as that.
@@ -69,23 +69,28 @@ const (
 //	y[r, c] = fma(x[r, k], w[k, c], y[r, c])   for k in order
 //
 // so every element of y is one chain, and its bits are the same in a tile of
-// any height, from either layout and, in float32, on both instruction sets.
+// any height, from either layout and, in float32, on both instruction sets. One
+// call takes any number of panels of the same height, next floats of x apart.
 func tiles(s *source, m isa) {
 	for x, name := range []string{"tileRows", "tileColumns"} {
-		s.text(name+m.name, "y *float32, ldy int, x *float32, ldx int, w *float32, rows, k int, load bool", 57)
+		s.text(name+m.name, "y *float32, ldy int, x *float32, ldx, next int, w *float32, rows, panels, k int, load bool", 73)
 		s.op("MOVQ y+0(FP), DI")
 		s.op("MOVQ ldy+8(FP), SI")
 		s.op("SHLQ $2, SI")
-		s.op("MOVQ x+16(FP), AX")
+		s.op("MOVQ x+16(FP), DX")
 		s.op("MOVQ ldx+24(FP), R10")
 		s.op("SHLQ $2, R10")
-		s.op("MOVQ w+32(FP), BX")
-		s.op("MOVQ rows+40(FP), DX")
-		s.op("MOVQ k+48(FP), CX")
-		s.op("MOVBLZX load+56(FP), R9")
-		s.op("MOVQ DI, R8")
+		s.op("LEAQ (R10)(R10*2), R11")
+		s.op("MOVQ next+32(FP), R14")
+		s.op("SHLQ $2, R14")
+		s.op("MOVQ rows+48(FP), AX")
+		s.op("MOVBLZX load+72(FP), R9")
+		s.comment("The slice of w that comes after this one.")
+		s.op("MOVQ k+64(FP), R15")
+		s.op("IMULQ $%d, R15", 2*m.bytes)
+		s.op("ADDQ w+40(FP), R15")
 		for rows := m.rows; rows > 1; rows-- {
-			s.op("CMPQ DX, $%d", rows)
+			s.op("CMPQ AX, $%d", rows)
 			s.op("JEQ  rows%d", rows)
 		}
 		for rows := 1; rows <= m.rows; rows++ {
@@ -97,11 +102,11 @@ func tiles(s *source, m isa) {
 func tile(s *source, m isa, x layout, rows int) {
 	sum := func(r, v int) int { return 2*r + v }
 	s.label("\nrows%d", rows)
+	s.op("MOVQ DX, AX")
+	s.op("MOVQ w+40(FP), BX")
+	s.op("MOVQ k+64(FP), CX")
 	if x == byRows {
 		s.comment("Rows 0 to 3 from AX, 4 to 7 from R12, 8 to 11 from R13.")
-		if rows > 3 {
-			s.op("LEAQ (R10)(R10*2), R11")
-		}
 		for i, base := range rowBases[1:] {
 			if rows > 4*(i+1) {
 				s.op("LEAQ (%s)(R10*4), %s", rowBases[i], base)
@@ -110,6 +115,7 @@ func tile(s *source, m isa, x layout, rows int) {
 	}
 	s.op("TESTQ R9, R9")
 	s.op("JZ    zero%d", rows)
+	s.op("MOVQ  DI, R8")
 	for r := range rows {
 		s.op("VMOVUPS (R8), %s%d", m.reg, sum(r, 0))
 		s.op("VMOVUPS %d(R8), %s%d", m.bytes, m.reg, sum(r, 1))
@@ -132,6 +138,12 @@ func tile(s *source, m isa, x layout, rows int) {
 	s.op("JLT  tail%d", rows)
 	s.op("PCALIGN $32")
 	s.label("loop%d", rows)
+	if rows == m.rows {
+		// Enough rows to wait for nothing, and eight panels of them to fetch
+		// what they will meet next.
+		s.op("PREFETCHT1 (R15)")
+		s.op("ADDQ $64, R15")
+	}
 	for u := range unroll {
 		step(s, m, x, rows, u)
 	}
@@ -157,10 +169,11 @@ func tile(s *source, m isa, x layout, rows int) {
 	for r := range rows {
 		s.op("VMOVUPS %s%d, (DI)", m.reg, sum(r, 0))
 		s.op("VMOVUPS %s%d, %d(DI)", m.reg, sum(r, 1), m.bytes)
-		if r+1 < rows {
-			s.op("ADDQ SI, DI")
-		}
+		s.op("ADDQ SI, DI")
 	}
+	s.op("ADDQ R14, DX")
+	s.op("DECQ panels+56(FP)")
+	s.op("JNZ  rows%d", rows)
 	s.op("VZEROUPPER")
 	s.op("RET")
 }
@@ -171,12 +184,12 @@ var rowBases = []string{"AX", "R12", "R13"}
 // element is the operand x[r, k+u].
 func (x layout) element(r, u int) string {
 	if x == byColumns {
-		return fmt.Sprintf("%d(AX)%s", 4*r, []string{"", "(R10*1)"}[u])
+		return fmt.Sprintf("%d(AX)%s", 4*r, []string{"", "(R10*1)", "(R10*2)", "(R11*1)"}[u])
 	}
 	return fmt.Sprintf("%d(%s)%s", 4*u, rowBases[r/4], []string{"", "(R10*1)", "(R10*2)", "(R11*1)"}[r%4])
 }
 
-// advance moves x on by steps of k, 1 or 2.
+// advance moves x on by steps of k, 1 or 4.
 func advance(s *source, x layout, rows, steps int) {
 	if x == byColumns {
 		s.op("LEAQ (AX)(R10*%d), AX", steps)
