@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"feature":    {"market"},
 	"market":     {},
 	"score":      {},
+	"density":    {},
 
 	"internal/kernel":     {},
 	"internal/parallel":   {},
