@@ -23,7 +23,7 @@ var layers = map[string][]string{
 	"predict":    {"dataset", "gpt", "market"},
 	"checkpoint": {"dataset", "feature", "gpt", "tokenizer"},
 	"dataset":    {"feature", "market", "tokenizer"},
-	"tokenizer":  {"feature", "nn", "optim"},
+	"tokenizer":  {"density", "feature", "nn", "optim"},
 	"gpt":        {"nn"},
 	"optim":      {},
 	"nn":         {},

@@ -12,6 +12,7 @@ import (
 // Kinds of [Scaler].
 const (
 	EWMA   = "ewma"   // moves in units of the volatility known before the candle
+	HAR    = "har"    // the same with a volatility that highs and lows tell
 	Global = "global" // one mean and deviation per feature for all candles
 )
 
@@ -24,14 +25,18 @@ const (
 //	σ²[t+1] = λ·σ²[t] + (1−λ)·r[t]²
 //
 // The EWMA kind divides all five features by max(σ[t], Floor·√Initial): a
-// vector says "a move of so many σ" and means the same for JPM and for BTC.
+// vector says "a move of so many σ" and means the same for JPM and for BTC. The
+// HAR kind does so with ln σ[t] linear in past log volatility, of which a day's
+// range tells more than its return (Corsi 2009; Garman & Klass 1980).
 type Scaler struct {
-	Kind    string  `json:"kind"`    // EWMA or Global
+	Kind    string  `json:"kind"`    // EWMA, HAR or Global
 	Lambda  float64 `json:"lambda"`  // decay of the variance per candle
 	Floor   float64 `json:"floor"`   // least σ, as a fraction of √Initial
 	Initial float64 `json:"initial"` // variance before the second candle of a series: that of all training log returns
-	Mean    Vector  `json:"mean"`    // Global: training mean of the log moves; EWMA: 0
-	Std     Vector  `json:"std"`     // Global: training deviation of the log moves; EWMA: 1
+	Mean    Vector  `json:"mean"`    // Global: training mean of the log moves; else 0
+	Std     Vector  `json:"std"`     // Global: training deviation of the log moves; else 1
+
+	Coef [HARTerms]float64 `json:"coef,omitzero"` // HAR: of ln σ
 }
 
 // Defaults of a fitted [Scaler].
@@ -44,14 +49,16 @@ const (
 type State struct {
 	PrevClose float64 // close of the candle before
 	Variance  float64 // EWMA of squared log returns, not floored
+
+	vol volatility
 }
 
 // FitScaler fits the scaler of the kind on the candles with Time < before.
 // It fails for an unknown kind and where those candles hold fewer than two log
 // returns, a move that is not finite, or no variation.
 func FitScaler(kind string, series []*market.Series, before time.Time) (Scaler, error) {
-	if kind != EWMA && kind != Global {
-		return Scaler{}, fmt.Errorf("feature: scaler kind %q: want %q or %q", kind, EWMA, Global)
+	if !knownScaler(kind) {
+		return Scaler{}, fmt.Errorf("feature: scaler kind %q: want %q, %q or %q", kind, EWMA, HAR, Global)
 	}
 
 	var count int
@@ -95,8 +102,15 @@ func FitScaler(kind string, series []*market.Series, before time.Time) (Scaler, 
 	} else {
 		s.Std = Vector{1, 1, 1, 1, 1}
 	}
+	if kind == HAR {
+		if s.Coef, err = s.fitHAR(series, before); err != nil {
+			return Scaler{}, err
+		}
+	}
 	return s, s.Validate()
 }
+
+func knownScaler(kind string) bool { return kind == EWMA || kind == HAR || kind == Global }
 
 // eachMove visits the log moves of all candles before the border, in order.
 func eachMove(series []*market.Series, before time.Time, visit func(Vector)) error {
@@ -122,8 +136,13 @@ func (s Scaler) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("feature: scaler: "+format, args...))
 	}
-	if s.Kind != EWMA && s.Kind != Global {
-		fault("kind %q, want %q or %q", s.Kind, EWMA, Global)
+	if !knownScaler(s.Kind) {
+		fault("kind %q, want %q, %q or %q", s.Kind, EWMA, HAR, Global)
+	}
+	for k, b := range s.Coef {
+		if math.IsNaN(b) || math.Abs(b) > 100 {
+			fault("coefficient %d is %v", k, b)
+		}
 	}
 	if !(s.Lambda > 0 && s.Lambda < 1) {
 		fault("lambda %v outside (0, 1)", s.Lambda)
@@ -148,7 +167,7 @@ func (s Scaler) Validate() error {
 // Start returns the state after the first candle of a series, which has no
 // features of its own.
 func (s Scaler) Start(first market.Candle) State {
-	return State{PrevClose: first.Close, Variance: s.Initial}
+	return State{PrevClose: first.Close, Variance: s.Initial, vol: s.startVolatility()}
 }
 
 // Sigma returns the volatility by which the next candle is scaled, as standard
@@ -157,13 +176,28 @@ func (s Scaler) Sigma(state State) float64 {
 	if s.Kind == Global {
 		return 1
 	}
-	return math.Sqrt(max(state.Variance, s.least()))
+	return math.Sqrt(max(s.variance(state), s.least()))
 }
 
 // Floored says whether the floor, and not the variance, scales the next candle.
 func (s Scaler) Floored(state State) bool {
-	return s.Kind == EWMA && state.Variance < s.least()
+	return s.Kind != Global && s.variance(state) < s.least()
 }
+
+// variance is that of the next log return, not floored.
+func (s Scaler) variance(state State) float64 {
+	if s.Kind != HAR {
+		return state.Variance
+	}
+	level := 0.0
+	for k, x := range state.vol.terms() {
+		level += s.Coef[k] * x
+	}
+	return math.Exp(2 * clamp(level, -maxLogSigma, maxLogSigma))
+}
+
+// maxLogSigma bounds ln σ of the HAR kind, so that no path runs away.
+const maxLogSigma = 20
 
 // least is the smallest variance that scales.
 func (s Scaler) least() float64 { return s.Floor * s.Floor * s.Initial }
@@ -196,5 +230,6 @@ func (s Scaler) Advance(state State, c market.Candle) State {
 	return State{
 		PrevClose: c.Close,
 		Variance:  s.Lambda*state.Variance + (1-s.Lambda)*r*r,
+		vol:       state.vol.add(r, CandleVariance(state.PrevClose, c), s.Initial),
 	}
 }

@@ -96,6 +96,8 @@ func Load(kind string, configJSON []byte, tensors map[string]Tensor) (Tokenizer,
 		tok, err = loadVQVAE(configJSON, parts)
 	case KindQuantile:
 		tok, err = loadQuantile(configJSON, parts)
+	case KindProduct:
+		tok, err = loadProduct(configJSON, parts)
 	default:
 		return nil, fmt.Errorf("tokenizer: kind %q: want %q or %q", kind, KindVQVAE, KindQuantile)
 	}
