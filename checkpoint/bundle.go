@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/micro-quant/mqc/dataset"
@@ -21,6 +22,7 @@ const (
 	Weights   = "weights"
 	Tokenizer = "tokenizer"
 	Scaler    = "scaler"
+	Emission  = "emission"
 )
 
 // Range is a stretch of data that a part has seen.
@@ -67,6 +69,8 @@ type Bundle struct {
 	Model     *gpt.Model          // nil in a tokenizer file
 	Tokenizer tokenizer.Tokenizer // nil after training on a bare token file
 	Scaler    *feature.Scaler     // nil likewise
+	Emission  *tokenizer.Emission // returns given tokens; nil in older files
+	Inputs    dataset.Inputs      // what the model sees beside tokens
 	Split     dataset.Split
 	Interval  string // of the candles, such as "1d"; empty for bare tokens
 
@@ -89,7 +93,7 @@ func (b *Bundle) Codec() (dataset.Codec, error) {
 	if b.Tokenizer == nil || b.Scaler == nil {
 		return dataset.Codec{}, ErrNoTokenizer
 	}
-	return dataset.Codec{Scaler: *b.Scaler, Tokenizer: b.Tokenizer}, nil
+	return dataset.Codec{Scaler: *b.Scaler, Tokenizer: b.Tokenizer, Emission: b.Emission, Inputs: b.Inputs}, nil
 }
 
 // Runner runs the model at the bundle's precision.
@@ -111,6 +115,7 @@ type header struct {
 	Config    *gpt.Config      `json:"config,omitempty"`
 	Tokenizer *tokenizerHeader `json:"tokenizer,omitempty"`
 	Scaler    *feature.Scaler  `json:"scaler,omitempty"`
+	Inputs    dataset.Inputs   `json:"inputs,omitzero"`
 	Split     dataset.Split    `json:"split"`
 	Interval  string           `json:"interval,omitempty"`
 	Precision gpt.Precision    `json:"precision,omitzero"`
@@ -138,12 +143,13 @@ const maxOversize = 4
 const (
 	modelPrefix     = "model."
 	tokenizerPrefix = "tokenizer."
+	emissionPrefix  = "emission."
 )
 
 // encode returns the header and the tensors of b.
 func (b *Bundle) encode() (header, []tensor, error) {
 	h := header{
-		Version: version, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval, Precision: b.Precision,
+		Version: version, Scaler: b.Scaler, Inputs: b.Inputs, Split: b.Split, Interval: b.Interval, Precision: b.Precision,
 		Fit: b.Fit, Selected: b.Selected, Lineage: b.Lineage, Build: b.Build,
 	}
 	var tensors []tensor
@@ -159,6 +165,11 @@ func (b *Bundle) encode() (header, []tensor, error) {
 		h.Tokenizer = &tokenizerHeader{Kind: b.Tokenizer.Kind(), Config: config}
 		for _, t := range b.Tokenizer.Tensors() {
 			tensors = append(tensors, tensor{tokenizerPrefix + t.Name, t.Shape, t.Data})
+		}
+	}
+	if b.Emission != nil {
+		for _, t := range b.Emission.Tensors() {
+			tensors = append(tensors, tensor{emissionPrefix + t.Name, t.Shape, t.Data})
 		}
 	}
 	return h, tensors, nil
@@ -181,7 +192,7 @@ func decode(h header, f *file) (*Bundle, error) {
 		return nil, errors.New("a tokenizer and its scaler come together, one of them is missing")
 	}
 	b := &Bundle{
-		Scaler: h.Scaler, Split: h.Split, Interval: h.Interval, Precision: h.Precision,
+		Scaler: h.Scaler, Inputs: h.Inputs, Split: h.Split, Interval: h.Interval, Precision: h.Precision,
 		Fit: h.Fit, Selected: h.Selected, Lineage: h.Lineage, Build: h.Build,
 	}
 	if h.Scaler != nil {
@@ -204,6 +215,24 @@ func decode(h header, f *file) (*Bundle, error) {
 		if b.Tokenizer, err = tokenizer.Load(h.Tokenizer.Kind, h.Tokenizer.Config, tensors); err != nil {
 			return nil, err
 		}
+	}
+	if f.elements(emissionPrefix) > 0 {
+		tensors, err := f.withPrefix(emissionPrefix)
+		if err != nil {
+			return nil, err
+		}
+		if b.Emission, err = tokenizer.LoadEmission(tensors); err != nil {
+			return nil, err
+		}
+		if b.Tokenizer == nil || b.Tokenizer.Codes() != b.Emission.Codes() {
+			return nil, fmt.Errorf("returns are known for %d tokens, which its tokenizer has not", b.Emission.Codes())
+		}
+	}
+	if err := b.Inputs.Validate(); err != nil {
+		return nil, err
+	}
+	if m := b.Model; m != nil && (m.Features != b.Inputs.Features() || !slices.Equal(m.Cond, b.Inputs.Cond())) {
+		return nil, fmt.Errorf("the model takes %v conditioning values and %d features, its inputs are %v and %d", m.Cond, m.Features, b.Inputs.Cond(), b.Inputs.Features())
 	}
 	if b.Model != nil && b.Tokenizer != nil && b.Model.Vocab != b.Tokenizer.Codes() {
 		return nil, fmt.Errorf("the model has %d tokens, its tokenizer %d codes", b.Model.Vocab, b.Tokenizer.Codes())

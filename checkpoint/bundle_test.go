@@ -56,7 +56,7 @@ func newModel(t testing.TB) *gpt.Model {
 	t.Helper()
 	m, err := gpt.New(gpt.Config{
 		Vocab: 16, SeqLen: 16, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000,
-		Softcap: 15, Dropout: 0.1, Cond: []int{3, 7}, Features: 2,
+		Softcap: 15, Dropout: 0.1, Cond: []int{7, 5, 3}, Features: feature.StateFeatures,
 	}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -68,8 +68,17 @@ func newModel(t testing.TB) *gpt.Model {
 func newBundle(t testing.TB) *Bundle {
 	t.Helper()
 	scaler, tok := newTokenizer(t)
+	var vectors []feature.Vector
+	for k := range tok.Codes() {
+		vectors = append(vectors, tok.Decode(k))
+	}
+	emission, err := tokenizer.FitEmission(tok, vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &Bundle{
-		Model: newModel(t), Tokenizer: tok, Scaler: scaler,
+		Model: newModel(t), Tokenizer: tok, Scaler: scaler, Emission: emission,
+		Inputs:   dataset.Inputs{Volatility: true, Calendar: true, Assets: []string{"SYN-01", "SYN-02"}},
 		Split:    dataset.Split{ValFrom: date(8, 1), TestFrom: date(10, 1)},
 		Interval: "1d",
 		Fit: []Range{
@@ -103,7 +112,7 @@ func sameBundle(t *testing.T, got, want *Bundle) {
 	t.Helper()
 	plain := func(b *Bundle) Bundle {
 		p := *b
-		p.Model, p.Tokenizer, p.Hash = nil, nil, ""
+		p.Model, p.Tokenizer, p.Emission, p.Hash = nil, nil, nil, ""
 		return p
 	}
 	if d := cmp.Diff(plain(want), plain(got)); d != "" {
@@ -118,6 +127,14 @@ func sameBundle(t *testing.T, got, want *Bundle) {
 		}
 		if !slices.Equal(got.Model.Params, want.Model.Params) {
 			t.Error("the weights differ")
+		}
+	}
+	if (got.Emission == nil) != (want.Emission == nil) {
+		t.Fatalf("emission %v", got.Emission != nil)
+	}
+	if want.Emission != nil {
+		if d := cmp.Diff(want.Emission.Tensors(), got.Emission.Tensors()); d != "" {
+			t.Errorf("the emission differs:\n%s", d)
 		}
 	}
 	if want.Tokenizer != nil {

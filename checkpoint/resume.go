@@ -15,14 +15,21 @@ type Resume struct {
 	Initial []float32 // layout of gpt.Model.Params, like the three below
 	Best    []float32
 	M, V    []float32
+	Average []float32 // moving average of the weights; nil: none is kept
 	State   json.RawMessage
 }
 
+const averagePrefix = "average."
+
 // arenas pairs each set of values with the prefix of its tensors.
-func (r *Resume) arenas() map[string]*[]float32 {
-	return map[string]*[]float32{
+func (r *Resume) arenas(average bool) map[string]*[]float32 {
+	a := map[string]*[]float32{
 		"initial.": &r.Initial, "best.": &r.Best, "adamw.m.": &r.M, "adamw.v.": &r.V,
 	}
+	if average {
+		a[averagePrefix] = &r.Average
+	}
+	return a
 }
 
 // SaveResume writes r to path as [Save] does.
@@ -32,7 +39,7 @@ func SaveResume(path string, r *Resume) error {
 		return fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
 	h.Resume = r.State
-	for prefix, arena := range r.arenas() {
+	for prefix, arena := range r.arenas(r.Average != nil) {
 		tensors = modelTensors(tensors, prefix, r.Bundle.Model, *arena)
 	}
 	return write(path, h, tensors)
@@ -63,7 +70,7 @@ func decodeResume(h header, f *file) (*Resume, error) {
 		return nil, ErrNoModel
 	}
 	r := &Resume{Bundle: b, State: h.Resume}
-	for prefix, arena := range r.arenas() {
+	for prefix, arena := range r.arenas(f.elements(averagePrefix) > 0) {
 		*arena = make([]float32, len(b.Model.Params))
 		if err := f.readModel(prefix, b.Model, *arena); err != nil {
 			return nil, err

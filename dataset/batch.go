@@ -28,14 +28,28 @@ func Gather(streams []*Stream, windows []Window, T int) Batch {
 		Targets: make([]int32, len(windows)*T),
 		Weights: make([]float32, len(windows)*T),
 	}
+	K, F := 0, 0
+	if len(windows) > 0 {
+		s := streams[windows[0].Stream]
+		K, F = len(s.Cond)/max(1, len(s.Tokens)), len(s.Features)/max(1, len(s.Tokens))
+	}
+	if K > 0 {
+		b.Cond = make([]int32, b.B*T*K)
+	}
+	if F > 0 {
+		b.Features = make([]float32, b.B*T*F)
+	}
 	for i, w := range windows {
-		tokens := streams[w.Stream].Tokens
+		s := streams[w.Stream]
+		tokens := s.Tokens
 		if w.Len > T || w.Len < 0 || w.Start < 0 || w.Start+w.Len >= len(tokens) {
 			panic(fmt.Sprintf("dataset: gather: window %+v, T %d, stream of %d tokens", w, T, len(tokens)))
 		}
 		row := i * T
 		copy(b.Inputs[row:row+w.Len], tokens[w.Start:])
 		copy(b.Targets[row:row+w.Len], tokens[w.Start+1:])
+		copy(b.Cond[row*K:(row+w.Len)*K], s.Cond[w.Start*K:])
+		copy(b.Features[row*F:(row+w.Len)*F], s.Features[w.Start*F:])
 		for t := range w.Len {
 			if target := w.Start + t + 1; target >= w.From && target < w.To {
 				b.Weights[row+t] = 1

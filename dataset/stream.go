@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/micro-quant/mqc/feature"
@@ -35,6 +37,12 @@ type Stream struct {
 	Candles  []market.Candle // nil for a token file
 	States   []feature.State // nil for a token file
 
+	// What goes in with token i beside it, about candle i+1, as the Inputs of
+	// the codec say: (n,K) and (n,F), nil where there is none. The date of
+	// the candle after the last is a guess that a forecast replaces.
+	Cond     []int32
+	Features []float32
+
 	ValFrom, TestFrom int
 	Floored           int // candles scaled by the floor of the volatility
 }
@@ -43,6 +51,8 @@ type Stream struct {
 type Codec struct {
 	Scaler    feature.Scaler
 	Tokenizer tokenizer.Tokenizer
+	Emission  *tokenizer.Emission // of returns given tokens; nil: a token stands for one return
+	Inputs    Inputs
 }
 
 // ErrTooShort says that a series has no candle after its first.
@@ -79,19 +89,43 @@ func (c Codec) Encode(series *market.Series) (*Stream, error) {
 	}
 	s.States = append(s.States, state)
 	s.Tokens = tokenizer.EncodeAll(c.Tokenizer, vectors)
+	c.addInputs(s)
 	return s, nil
 }
 
-// Roll decodes a path of tokens from the state before it. The scale advances
-// along the path with the candles of the path itself, as it would had they
-// happened. The candles have no time and no volume.
-func (c Codec) Roll(state feature.State, tokens []int32) []market.Candle {
-	candles := make([]market.Candle, len(tokens))
-	for i, token := range tokens {
-		candles[i] = c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
-		state = c.Scaler.Advance(state, candles[i])
+// addInputs fills in what a model sees beside the tokens.
+func (c Codec) addInputs(s *Stream) {
+	if !c.Inputs.Any() {
+		return
 	}
-	return candles
+	next := append(slices.Clone(s.Times[1:]), s.Dates(len(s.Times), 1)...)
+	for i, t := range s.Times {
+		s.Cond, s.Features = c.AppendInputs(s.Cond, s.Features, s, s.States[i+1], t, next[i])
+	}
+}
+
+// AppendInputs appends what goes in with the candle of s at time now, for the
+// next one at time next; state is what is known between the two.
+func (c Codec) AppendInputs(cond []int32, features []float32, s *Stream, state feature.State, now, next time.Time) ([]int32, []float32) {
+	return c.Inputs.append(cond, features, s.Asset, c.Scaler, state, now, next, time.Duration(s.Interval))
+}
+
+// Dates are those of n candles from index origin on: known ones as far as there
+// are, then those that the calendar of the stream makes likely.
+func (s *Stream) Dates(origin, n int) []time.Time {
+	known := s.Times[origin:min(origin+n, len(s.Times))]
+	return append(slices.Clone(known), market.NextTimes(s.Times, s.Interval, n-len(known))...)
+}
+
+// Draw decodes a token to a candle after a state. A token stands for many
+// candles: its shape is that of their mean, its return is drawn from theirs,
+// where the codec knows them.
+func (c Codec) Draw(state feature.State, token int32, random *rand.Rand) market.Candle {
+	v := c.Tokenizer.Decode(int(token))
+	if c.Emission != nil {
+		v = v.WithReturn(c.Emission.Sample(int(token), random.Float64(), random.Float64()))
+	}
+	return c.Scaler.Decode(state, v)
 }
 
 // CloseError returns what the tokens lose of the closes: the mean absolute

@@ -149,20 +149,20 @@ func TestEncodeRefusesShortSeries(t *testing.T) {
 	}
 }
 
-func TestRollAdvancesTheScaleAlongThePath(t *testing.T) {
+func TestDrawDecodesAtTheScaleOfThePath(t *testing.T) {
 	series := randomSeries("SYN-01", newYear, 200, 5)
 	codec := newCodec(t, feature.EWMA, series)
 	state := feature.State{PrevClose: 10, Variance: 4e-4}
 	tokens := []int32{3, 60, 3, 17, 3}
-	path := codec.Roll(state, tokens)
-
 	variance, close := state.Variance, state.PrevClose
 	for i, token := range tokens {
 		v := codec.Tokenizer.Decode(int(token))
 		want := close * math.Exp(v[feature.LogReturn]*math.Sqrt(variance))
-		if math.Abs(path[i].Close/want-1) > 1e-12 {
-			t.Fatalf("step %d closes at %v, want %v", i, path[i].Close, want)
+		candle := codec.Draw(state, token, nil)
+		if math.Abs(candle.Close/want-1) > 1e-12 {
+			t.Fatalf("step %d closes at %v, want %v", i, candle.Close, want)
 		}
+		state = codec.Scaler.Advance(state, candle)
 		r := math.Log(want / close)
 		variance, close = 0.94*variance+0.06*r*r, want
 	}

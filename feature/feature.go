@@ -48,6 +48,15 @@ func (v Vector) Finite() bool {
 	return true
 }
 
+// WithReturn is v with another log return: gap and wicks stay, so the body takes
+// the difference.
+func (v Vector) WithReturn(r float64) Vector {
+	v[Body] += r - v[LogReturn]
+	v[LogReturn] = r
+	v[Range] = v[UpperWick] + math.Abs(v[Body]) + v[LowerWick]
+	return v
+}
+
 // Encode returns the log moves of the candle from the close before it. The
 // prices must be positive and finite, as [market.Series.Validate] guarantees.
 func Encode(prevClose float64, c market.Candle) Vector {

@@ -90,7 +90,7 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 		return nil, err
 	}
 	last := series.Candles[len(series.Candles)-1]
-	f := &Forecast{Asset: series.Symbol, From: last.Time, LastClose: last.Close, Times: nextTimes(series, o.Horizon), Paths: paths}
+	f := &Forecast{Asset: series.Symbol, From: last.Time, LastClose: last.Close, Times: stream.Dates(len(stream.Tokens), o.Horizon), Paths: paths}
 	for i := range f.Paths {
 		for h := range f.Paths[i].Candles {
 			f.Paths[i].Candles[h].Time = f.Times[h]
@@ -98,31 +98,6 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 	}
 	return f, nil
 }
-
-// weekendMemory is how far back is looked to tell whether an asset trades on
-// weekends: over four of them, whatever the interval.
-const weekendMemory = 28 * 24 * time.Hour
-
-// nextTimes continues the times of a series. Weekends are left out where the
-// newest candles have none.
-func nextTimes(s *market.Series, n int) []time.Time {
-	t := s.Candles[len(s.Candles)-1].Time
-	weekends := slices.ContainsFunc(s.Candles, func(c market.Candle) bool {
-		return weekend(c.Time) && t.Sub(c.Time) < weekendMemory
-	})
-	skip := !weekends && time.Duration(s.Interval) <= 24*time.Hour
-	var times []time.Time
-	for len(times) < n {
-		t = t.Add(time.Duration(s.Interval))
-		if skip && weekend(t) {
-			continue
-		}
-		times = append(times, t)
-	}
-	return times
-}
-
-func weekend(t time.Time) bool { return t.Weekday() == time.Saturday || t.Weekday() == time.Sunday }
 
 // Step summarises the close after Step candles.
 type Step struct {

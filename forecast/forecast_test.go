@@ -66,7 +66,7 @@ func TestForecastContinuesTheSeries(t *testing.T) {
 		}
 	}
 	for i, at := range f.Times {
-		if weekend(at) || i > 0 && !at.After(f.Times[i-1]) || !at.After(f.From) {
+		if day := at.Weekday(); day == time.Saturday || day == time.Sunday || i > 0 && !at.After(f.Times[i-1]) || !at.After(f.From) {
 			t.Errorf("candle %d of a weekday series comes on %v", i, at.Format("Mon 2006-01-02"))
 		}
 	}
@@ -120,39 +120,6 @@ func TestContextBoundsWhatTheModelSees(t *testing.T) {
 	for i, p := range f.Paths {
 		if !slices.Equal(p.Tokens, want[i]) {
 			t.Fatalf("path %d does not continue the last 3 tokens", i)
-		}
-	}
-}
-
-func TestTimesToComeFollowTheCalendarOfTheSeries(t *testing.T) {
-	friday := time.Date(2024, 5, 3, 0, 0, 0, 0, time.UTC)
-	series := func(interval market.Interval, last time.Time, n int, weekends bool) *market.Series {
-		s := &market.Series{Interval: interval}
-		for at := last; len(s.Candles) < n; at = at.Add(-time.Duration(interval)) {
-			if weekends || !weekend(at) {
-				s.Candles = append(s.Candles, market.Candle{Time: at})
-			}
-		}
-		slices.Reverse(s.Candles)
-		return s
-	}
-	day := func(d int) time.Time { return friday.AddDate(0, 0, d) }
-	for _, c := range []struct {
-		name   string
-		series *market.Series
-		want   []time.Time
-	}{
-		{"stock", series(market.Day, friday, 100, false), []time.Time{day(3), day(4), day(5), day(6), day(7), day(10)}},
-		{"young stock", series(market.Day, friday, 8, false), []time.Time{day(3), day(4)}},
-		{"crypto", series(market.Day, friday, 100, true), []time.Time{day(1), day(2), day(3)}},
-		{"minutes of crypto", series(market.Minute, friday.Add(24*time.Hour-time.Minute), 20_000, true), []time.Time{day(1), day(1).Add(time.Minute)}},
-		{"weeks that begin on Sunday", series(market.Week, day(2), 20, true), []time.Time{day(9), day(16)}},
-		{"weeks that begin on Monday", series(market.Week, day(3), 20, true), []time.Time{day(10), day(17)}},
-		{"hours of crypto", series(market.Hour, friday.Add(23*time.Hour), 200, true), []time.Time{day(1), day(1).Add(time.Hour)}},
-		{"hours of weekdays", series(market.Hour, friday.Add(23*time.Hour), 200, false), []time.Time{day(3), day(3).Add(time.Hour)}},
-	} {
-		if got := nextTimes(c.series, len(c.want)); !slices.EqualFunc(got, c.want, time.Time.Equal) {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
 }

@@ -17,7 +17,13 @@ func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 		nn.SoftcapBackward(dlogits, w.logits, float32(m.Softcap))
 	}
 	nn.Round(&g.dlogits, dlogits, R, m.Vocab)
-	nn.WeightGrad(grad(m.head), &g.dlogits, &w.final)
+	if m.Head == Basis {
+		clear(g.tokens)
+		nn.WeightGrad(g.tokens, &g.dlogits, &w.final)
+		m.contract(grad(m.head), g.tokens)
+	} else {
+		nn.WeightGrad(grad(m.head), &g.dlogits, &w.final)
+	}
 	clear(g.dx)
 	r.head.RMSNormBackward(g.dx, &g.dlogits, &w.final, w.rrmsF)
 
@@ -43,7 +49,13 @@ func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 	clear(g.demb)
 	emb := nn.View(w.emb, R, C)
 	nn.RMSNormBackward(g.demb, g.dx, &emb, w.rrms0, R, C)
-	nn.EmbeddingBackward(grad(m.embed), g.demb, in.Tokens, R, C)
+	if m.Embed == Basis {
+		clear(g.tokens)
+		nn.EmbeddingBackward(g.tokens, g.demb, in.Tokens, R, C)
+		m.contract(grad(m.embed), g.tokens)
+	} else {
+		nn.EmbeddingBackward(grad(m.embed), g.demb, in.Tokens, R, C)
+	}
 	for i, t := range m.cond {
 		condColumn(w.cond, in.Cond, i, len(m.cond))
 		nn.EmbeddingBackward(grad(t), g.demb, w.cond, R, C)

@@ -124,7 +124,7 @@ func (d *Decoder) Step(in Input) ([]float32, error) {
 	C := m.Embd
 	x := nn.View(d.x, P, C)
 
-	m.embedInput(d.x, d.column, in)
+	r.embedInput(d.x, d.column, in)
 	nn.RMSNormForward(&x, d.rrms, d.x, P, C)
 
 	for l := range r.blocks {

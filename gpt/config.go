@@ -32,7 +32,22 @@ type Config struct {
 	// Features is F, the number of floats per position that are projected
 	// and added to the token's embedding.
 	Features int `json:"features,omitempty"`
+
+	// Basis is P, the number of fixed functions that describe a token, and
+	// Head and Embed say where they stand in for a number of its own for
+	// every token: [Basis], or empty for a free matrix.
+	Basis int    `json:"basis,omitempty"`
+	Head  string `json:"head,omitempty"`
+	Embed string `json:"embed,omitempty"`
 }
+
+// Basis makes the head, or the embedding, a linear function of the basis:
+//
+//	logits = prior + (phi·head)·x,   embedding of token k = phi[k]·embed
+//
+// with phi (V,P) and prior (V) from [Model.SetBasis]. Head and embedding then
+// have P rows, and what is learnt of one token holds for those like it.
+const Basis = "basis"
 
 // MaxSeqLen bounds the tables that a model makes for its positions. No tensor
 // has that size, so a damaged file could otherwise ask for any amount of memory.
@@ -86,7 +101,7 @@ func (c Config) Validate() error {
 	}
 	fault(c.Vocab < 2, "vocab %d: want at least 2", c.Vocab)
 	fault(c.SeqLen < 2 || c.SeqLen > MaxSeqLen, "seq_len %d: want 2 to %d", c.SeqLen, MaxSeqLen)
-	fault(c.Layers < 1, "layers %d: want at least 1", c.Layers)
+	fault(c.Layers < 0, "layers %d: want 0 or more", c.Layers)
 	fault(c.Heads < 1, "heads %d: want at least 1", c.Heads)
 	fault(c.KVHeads < 1 || c.Heads > 0 && c.KVHeads > 0 && c.Heads%c.KVHeads != 0,
 		"kv_heads %d: want a divisor of the %d heads", c.KVHeads, c.Heads)
@@ -96,6 +111,11 @@ func (c Config) Validate() error {
 	fault(!(c.Softcap >= 0) || math.IsInf(c.Softcap, 0), "softcap %v: want 0 (off) or more", c.Softcap)
 	fault(!(c.Dropout >= 0 && c.Dropout < 1), "dropout %v: want 0 ≤ p < 1", c.Dropout)
 	fault(c.Features < 0, "features %d: want 0 or more", c.Features)
+	fault(c.Basis < 0, "basis %d: want 0 or more functions", c.Basis)
+	for _, part := range []struct{ name, kind string }{{"head", c.Head}, {"embed", c.Embed}} {
+		fault(part.kind != "" && part.kind != Basis, "%s %q: want %q or nothing", part.name, part.kind, Basis)
+		fault(part.kind == Basis && c.Basis == 0, "%s %q: there are no functions", part.name, Basis)
+	}
 	for i, n := range c.Cond {
 		fault(n < 1, "cond[%d] has %d values: want at least 1", i, n)
 	}
@@ -110,12 +130,22 @@ func (c Config) Validate() error {
 // count is the number of parameters in floating point, which cannot overflow.
 func (c Config) count() float64 {
 	C, L, D := float64(c.Embd), float64(c.Layers), float64(c.HeadDim())
-	n := 2*float64(c.Vocab)*C + float64(c.Features)*C
+	n := float64(c.rows(c.Head)+c.rows(c.Embed)+c.Features) * C
+	n += float64(c.Basis+min(c.Basis, 1)) * float64(c.Vocab)
 	for _, k := range c.Cond {
 		n += float64(k) * C
 	}
 	return n + L*C*(2*C+2*float64(c.KVHeads)*D+8*C)
 }
 
-// Parameters is the number of weights of a valid c.
+// rows is how many rows a head or an embedding of a kind has.
+func (c Config) rows(kind string) int {
+	if kind == Basis {
+		return c.Basis
+	}
+	return c.Vocab
+}
+
+// Parameters is the number of weights of a valid c, those of its basis, which
+// are not learnt, among them.
 func (c Config) Parameters() int { return int(c.count()) }

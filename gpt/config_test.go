@@ -69,14 +69,14 @@ func TestScaledIsValidAtEveryDepth(t *testing.T) {
 
 func TestValidateReportsAllFaultsAtOnce(t *testing.T) {
 	c := Config{
-		Vocab: 1, SeqLen: 1, Layers: 0, Heads: 4, KVHeads: 3, Embd: 10, RopeBase: math.NaN(),
+		Vocab: 1, SeqLen: 1, Layers: -1, Heads: 4, KVHeads: 3, Embd: 10, RopeBase: math.NaN(),
 		Softcap: -1, Dropout: 1, Cond: []int{2, 0}, Features: -1,
 	}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("a configuration with every fault is valid")
 	}
-	for _, want := range []string{"vocab 1", "seq_len 1", "layers 0", "kv_heads 3", "embd 10", "rope_base NaN", "softcap -1", "dropout 1", "cond[1] has 0", "features -1"} {
+	for _, want := range []string{"vocab 1", "seq_len 1", "layers -1", "kv_heads 3", "embd 10", "rope_base NaN", "softcap -1", "dropout 1", "cond[1] has 0", "features -1"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("Validate() does not name %q:\n%v", want, err)
 		}

@@ -20,7 +20,7 @@ func (r *Runner) forward(w *Workspace, in Input, keep func(layer int) []nn.KV) [
 	w.fit(r, in)
 	B, T, R, C := in.B, in.T, in.B*in.T, m.Embd
 
-	m.embedInput(w.x, w.cond, in)
+	r.embedInput(w.x, w.cond, in)
 	emb := nn.View(w.emb, R, C)
 	nn.RMSNormForward(&emb, w.rrms0, w.x, R, C)
 	copy(w.x, w.emb)
@@ -51,9 +51,10 @@ func (r *Runner) forward(w *Workspace, in Input, keep func(layer int) []nn.KV) [
 // embedInput writes the sum of the token's embedding, those of its
 // conditioning integers and its projected features to out (R,C).
 // column (R) is scratch.
-func (m *Model) embedInput(out []float32, column []int32, in Input) {
+func (r *Runner) embedInput(out []float32, column []int32, in Input) {
+	m := r.m
 	R, C := in.B*in.T, m.Embd
-	nn.EmbeddingForward(out, in.Tokens, m.param(m.embed), R, C)
+	nn.EmbeddingForward(out, in.Tokens, r.table, R, C)
 	for i, t := range m.cond {
 		condColumn(column, in.Cond, i, len(m.cond))
 		nn.EmbeddingAdd(out, column, m.param(t), R, C)
@@ -73,6 +74,9 @@ func condColumn(column, cond []int32, i, n int) {
 // headForward turns the normed rows x into logits.
 func (r *Runner) headForward(logits []float32, x *nn.Mat) {
 	r.head.Forward(logits, x)
+	if r.m.Head == Basis {
+		nn.AddRow(logits, r.m.param(r.m.prior), x.Rows)
+	}
 	if r.m.Softcap > 0 {
 		nn.SoftcapForward(logits[:x.Rows*r.m.Vocab], float32(r.m.Softcap))
 	}

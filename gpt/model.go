@@ -17,6 +17,7 @@ type Tensor struct {
 	Rows, Cols int
 	offset     int
 	decay      bool // weight decay applies: a matrix that multiplies, not a table that is looked up
+	fixed      bool // not learnt
 }
 
 // Len is the number of elements.
@@ -24,6 +25,9 @@ func (t Tensor) Len() int { return t.Rows * t.Cols }
 
 // Decays reports whether weight decay applies to t.
 func (t Tensor) Decays() bool { return t.decay }
+
+// Fixed reports whether t is given and not learnt.
+func (t Tensor) Fixed() bool { return t.fixed }
 
 // View returns t's part of a slice with the layout of [Model.Params].
 func (t Tensor) View(arena []float32) []float32 {
@@ -42,11 +46,13 @@ type Model struct {
 	Params  []float32 // every weight, in the order of Tensors
 	Tensors []Tensor
 
-	embed    Tensor   // (V, C)
+	embed    Tensor   // (V, C), or (P, C) over the basis
 	cond     []Tensor // (Cond[i], C) each
 	features Tensor   // (C, F)
 	blocks   []block
-	head     Tensor // (V, C)
+	head     Tensor // (V, C), or (P, C) over the basis
+	phi      Tensor // (V, P)
+	prior    Tensor // (V, 1)
 
 	rope *nn.Rope
 }
@@ -84,7 +90,13 @@ func (m *Model) initStd(t Tensor) float64 {
 		// the norm that follows makes the scale itself irrelevant.
 		return 0.02
 	case m.head.Name:
+		if m.Head == Basis {
+			return 0 // the model starts as the prior
+		}
 		return 0.001
+	}
+	if t.fixed {
+		return 0
 	}
 	for _, b := range m.blocks {
 		if t.Name == b.o.Name || t.Name == b.down.Name {
@@ -117,7 +129,7 @@ func Allocate(c Config) (*Model, error) {
 	}
 	C, q, kv := c.Embd, c.Heads*c.HeadDim(), c.KVHeads*c.HeadDim()
 
-	m.embed = add(false, c.Vocab, C, "embed")
+	m.embed = add(c.Embed == Basis, c.rows(c.Embed), C, "embed")
 	for i, n := range c.Cond {
 		m.cond = append(m.cond, add(false, n, C, "cond.%d", i))
 	}
@@ -134,9 +146,25 @@ func Allocate(c Config) (*Model, error) {
 			down: add(true, C, 4*C, "blocks.%d.mlp.down", l),
 		})
 	}
-	m.head = add(true, c.Vocab, C, "head")
+	m.head = add(true, c.rows(c.Head), C, "head")
+	if c.Basis > 0 {
+		m.phi, m.prior = add(false, c.Vocab, c.Basis, "phi"), add(false, c.Vocab, 1, "prior")
+		for i := len(m.Tensors) - 2; i < len(m.Tensors); i++ {
+			m.Tensors[i].fixed = true
+		}
+	}
 	m.Params = kernel.Floats(size)
 	return m, nil
+}
+
+// SetBasis gives a model with a basis its functions phi (V,P) and the logits
+// prior (V) that it starts from.
+func (m *Model) SetBasis(phi, prior []float32) {
+	if m.Config.Basis == 0 || len(phi) != m.phi.Len() || len(prior) != m.prior.Len() {
+		panic(fmt.Sprintf("gpt: a basis of %d and %d numbers for %d tokens and %d functions", len(phi), len(prior), m.Vocab, m.Config.Basis))
+	}
+	copy(m.param(m.phi), phi)
+	copy(m.param(m.prior), prior)
 }
 
 // Clone returns a copy that shares nothing that changes.

@@ -53,6 +53,9 @@ type Runner struct {
 type weights struct {
 	blocks []blockWeights
 	head   nn.Linear
+
+	table    []float32 // (V,C) embedding of every token
+	expanded []float32 // (V,C) head over the basis, written out for every token
 }
 
 // blockWeights are the matrices of one transformer block. Those of queries,
@@ -102,5 +105,27 @@ func (r *Runner) Update() {
 		w.up.Pack(r.precision, m.param(b.up), 4*C, C, r.training)
 		w.down.Pack(r.precision, m.param(b.down), C, 4*C, r.training)
 	}
-	r.head.Pack(r.precision, m.param(m.head), m.Vocab, C, r.training)
+	head := m.param(m.head)
+	if m.Head == Basis {
+		r.expanded = resize(r.expanded, m.Vocab*C)
+		m.expand(r.expanded, head)
+		head = r.expanded
+	}
+	r.head.Pack(r.precision, head, m.Vocab, C, r.training)
+	if m.Embed == Basis {
+		r.table = resize(r.table, m.Vocab*C)
+		m.expand(r.table, m.param(m.embed))
+	} else {
+		r.table = m.param(m.embed)
+	}
+}
+
+// expand writes the row of every token, phi·w, to out (V,C); w (P,C).
+func (m *Model) expand(out, w []float32) {
+	kernel.GemmNN(out, m.param(m.phi), w, m.Vocab, m.Embd, m.Config.Basis, false)
+}
+
+// contract adds the gradient of expand to dw (P,C); dout (V,C).
+func (m *Model) contract(dw, dout []float32) {
+	kernel.GemmTN(dw, m.param(m.phi), dout, m.Config.Basis, m.Embd, m.Vocab, true)
 }

@@ -91,6 +91,7 @@ type gradState struct {
 	datt      []float32 // (R,H·D)
 	d         nn.QKV    // of attention
 	dqkv, dup nn.Mat    // (R,(H+2·KV)·D), (R,4C)
+	tokens    []float32 // (V,C) of a matrix over the basis, before it is contracted
 }
 
 // resize returns a slice of n floats, reusing s where it is large enough. The
@@ -160,5 +161,8 @@ func (w *Workspace) fitGrad(r *Runner) *gradState {
 	fitQKV(&g.d, R, r.heads)
 	g.dqkv.Resize(p, R, r.heads.Width())
 	g.dup.Resize(p, R, 4*C)
+	if r.m.Config.Basis > 0 {
+		g.tokens = resize(g.tokens, r.m.Vocab*C)
+	}
 	return g
 }

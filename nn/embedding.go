@@ -54,3 +54,14 @@ func EmbeddingBackward(dtable, dout []float32, tokens []int32, R, C int) {
 		}
 	})
 }
+
+// AddRow adds one row (C) to each of R rows of x.
+func AddRow(x, row []float32, R int) {
+	type args struct{ x, row []float32 }
+	parallel.Do(R, rowGrain(len(row)), args{x, row}, func(a *args, lo, hi int) {
+		C := len(a.row)
+		for r := lo; r < hi; r++ {
+			kernel.Add(a.x[r*C:(r+1)*C], a.row)
+		}
+	})
+}

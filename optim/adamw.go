@@ -15,6 +15,7 @@ type Group struct {
 	Param []float32
 	Grad  []float32
 	Decay bool // weight decay applies
+	Fixed bool // stays as it is; its moments are there, so that they have the layout of the model
 }
 
 // AdamWConfig holds the constants of AdamW.
@@ -75,6 +76,9 @@ func (a *AdamW) Update(lr, scale float64) {
 	for _, g := range a.Groups {
 		m, v := a.M[offset:offset+len(g.Param)], a.V[offset:offset+len(g.Param)]
 		offset += len(g.Param)
+		if g.Fixed {
+			continue
+		}
 		step.Keep = 1
 		if g.Decay {
 			step.Keep = float32(1 - lr*c.WeightDecay)

@@ -25,18 +25,16 @@ type Score struct {
 // keep the cores busy, few enough that activations stay in the cache.
 const scoreRows = 1024
 
-// Tokens scores every weighted target of windows once, in the order of windows.
-func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) ([]Score, error) {
-	var (
-		w      gpt.Workspace
-		scores []Score
-		m      = r.Model()
-	)
+// Each runs r over windows and visits the logits (V) of every weighted target
+// once, in the order of windows: index is that of the target in its stream.
+func Each(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window, visit func(stream, index int, logits []float32) error) error {
+	var w gpt.Workspace
+	m := r.Model()
 	r = r.ForwardOnly()
 	batch := max(1, scoreRows/m.SeqLen)
 	for len(windows) > 0 {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		n := min(batch, len(windows))
 		T := 0
@@ -46,35 +44,62 @@ func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windo
 		b := dataset.Gather(streams, windows[:n], T)
 		in := Input(b, 0)
 		if err := m.Check(in); err != nil {
-			return nil, err
+			return err
 		}
 		logits := r.Forward(&w, in)
 		for i, win := range windows[:n] {
 			for t := range T {
-				at := i*T + t
-				if b.Weights[at] == 0 {
-					continue
-				}
-				row, target := logits[at*m.Vocab:(at+1)*m.Vocab], b.Targets[at]
-				if target < 0 || int(target) >= m.Vocab {
-					return nil, fmt.Errorf("predict: %s: token %d is %d: %w 0…%d", streams[win.Stream].Asset, win.Start+t+1, target, gpt.ErrVocabulary, m.Vocab-1)
-				}
-				nats := LogSumExp(row) - float64(row[target])
-				if math.IsNaN(nats) || math.IsInf(nats, 0) {
-					return nil, fmt.Errorf("predict: %s: token %d: %w", streams[win.Stream].Asset, win.Start+t+1, gpt.ErrNotFinite)
-				}
-				rank := 0
-				for k, l := range row {
-					if l > row[target] || l == row[target] && int32(k) < target {
-						rank++
+				if at := i*T + t; b.Weights[at] != 0 {
+					if err := visit(win.Stream, win.Start+t+1, logits[at*m.Vocab:(at+1)*m.Vocab]); err != nil {
+						return err
 					}
 				}
-				scores = append(scores, Score{Stream: win.Stream, Index: win.Start + t + 1, Nats: nats, Rank: rank})
 			}
 		}
 		windows = windows[n:]
 	}
-	return scores, nil
+	return nil
+}
+
+// Tokens scores every weighted target of windows once, in the order of windows.
+func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) ([]Score, error) {
+	var scores []Score
+	V := r.Model().Vocab
+	err := Each(ctx, r, streams, windows, func(stream, index int, row []float32) error {
+		s := streams[stream]
+		target := s.Tokens[index]
+		if target < 0 || int(target) >= V {
+			return fmt.Errorf("predict: %s: token %d is %d: %w 0…%d", s.Asset, index, target, gpt.ErrVocabulary, V-1)
+		}
+		nats := LogSumExp(row) - float64(row[target])
+		if math.IsNaN(nats) || math.IsInf(nats, 0) {
+			return fmt.Errorf("predict: %s: token %d: %w", s.Asset, index, gpt.ErrNotFinite)
+		}
+		rank := 0
+		for k, l := range row {
+			if l > row[target] || l == row[target] && int32(k) < target {
+				rank++
+			}
+		}
+		scores = append(scores, Score{Stream: stream, Index: index, Nats: nats, Rank: rank})
+		return nil
+	})
+	return scores, err
+}
+
+// Probabilities writes the softmax of logits (V) over a temperature to probs.
+func Probabilities(probs []float64, logits []float32, temperature float64) {
+	peak, sum := math.Inf(-1), 0.0
+	for _, l := range logits {
+		peak = max(peak, float64(l))
+	}
+	for k, l := range logits {
+		probs[k] = math.Exp((float64(l) - peak) / temperature)
+		sum += probs[k]
+	}
+	for k := range probs {
+		probs[k] /= sum
+	}
 }
 
 // Input is a batch as the model takes it; dropout names its mask, 0 for none.
@@ -119,42 +144,6 @@ func Average(scores []Score) Mean {
 		m.Nats, m.Top1, m.Top5 = m.Nats/n, m.Top1/n, m.Top5/n
 	}
 	return m
-}
-
-// Path is one drawn future: its tokens and the candles that they decode to.
-type Path struct {
-	Tokens  []int32
-	Candles []market.Candle
-}
-
-// Paths draws g.Paths futures of g.Steps candles of a stream, from what is
-// known before its token at index origin (origin = len(Tokens) continues the
-// stream). window bounds how many past tokens the model sees. The volatility
-// scale of a path advances with the candles of that path.
-func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
-	m := r.Model()
-	if origin < 1 || origin > len(s.Tokens) {
-		return nil, fmt.Errorf("predict: %s: origin %d: want 1…%d", s.Asset, origin, len(s.Tokens))
-	}
-	if window < 1 {
-		return nil, fmt.Errorf("predict: %s: window of %d tokens: want at least 1", s.Asset, window)
-	}
-	if n := codec.Tokenizer.Codes(); n < m.Vocab {
-		return nil, fmt.Errorf("predict: %s: the model draws %d tokens, the tokenizer knows %d: %w", s.Asset, m.Vocab, n, gpt.ErrVocabulary)
-	}
-	if s.States == nil {
-		return nil, fmt.Errorf("predict: %s: a bare token stream has no candles to continue", s.Asset)
-	}
-	from := max(0, origin-min(window, m.SeqLen))
-	tokens, err := r.Generate(ctx, gpt.Prompt{Tokens: s.Tokens[from:origin]}, g)
-	if err != nil {
-		return nil, err
-	}
-	paths := make([]Path, len(tokens))
-	for i, path := range tokens {
-		paths[i] = Path{Tokens: path, Candles: codec.Roll(s.States[origin], path)}
-	}
-	return paths, nil
 }
 
 // CumulativeReturns writes ln(close/previous close) after every step of a

@@ -47,12 +47,16 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	emission, err := tokenizer.FitEmission(tok, vectors)
+	if err != nil {
+		return nil, err
+	}
+	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
 	streams, err := Encode(b, series)
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range []string{checkpoint.Scaler, checkpoint.Tokenizer} {
+	for _, part := range []string{checkpoint.Scaler, checkpoint.Tokenizer, checkpoint.Emission} {
 		fit, _ := Seen(part, "", streams)
 		b.Fit = append(b.Fit, fit...)
 	}

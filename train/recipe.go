@@ -31,8 +31,9 @@ type Recipe struct {
 	Warmup      int     `json:"warmup"`           // steps of linear warm-up
 	WeightDecay float64 `json:"weight_decay"`
 	Dropout     float64 `json:"dropout"`
-	Patience    int     `json:"patience"` // evaluations without improvement before stopping; 0 never stops
-	Evals       int     `json:"evals"`    // evaluations over the whole run, evenly spaced
+	Average     float64 `json:"average,omitempty"` // decay of the moving average of the weights that is validated and kept; 0: the weights themselves
+	Patience    int     `json:"patience"`          // evaluations without improvement before stopping; 0 never stops
+	Evals       int     `json:"evals"`             // evaluations over the whole run, evenly spaced
 
 	Precision gpt.Precision `json:"precision"` // of the matrix products
 
@@ -85,6 +86,7 @@ func (r Recipe) Validate() error {
 	fault(r.Warmup < 0, "warmup %d: want 0 or more steps", r.Warmup)
 	fault(!(r.WeightDecay >= 0), "weight_decay %v: want 0 or more", r.WeightDecay)
 	fault(!(r.Dropout >= 0 && r.Dropout < 1), "dropout %v: want 0 ≤ p < 1", r.Dropout)
+	fault(!(r.Average >= 0 && r.Average < 1), "average %v: want 0 (off) ≤ decay < 1", r.Average)
 	fault(r.Patience < 0, "patience %d: want 0 (off) or more", r.Patience)
 	fault(r.Evals < 1, "evals %d: want at least 1", r.Evals)
 

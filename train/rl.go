@@ -58,6 +58,7 @@ func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Bat
 	b := dataset.Batch{
 		B: rows, T: T,
 		Inputs: make([]int32, rows*T), Targets: make([]int32, rows*T), Weights: make([]float32, rows*T),
+		Cond: make([]int32, rows*T*len(model.Model().Cond)), Features: make([]float32, rows*T*model.Model().Features),
 	}
 	s.advantages, s.reward = s.advantages[:0], 0
 	for e, c := range chosen {
@@ -80,12 +81,26 @@ func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Bat
 			n := copy(b.Inputs[row:], stream.Tokens[win.Start:win.From])
 			copy(b.Inputs[row+n:], p.Tokens[:s.r.Horizon-1])
 			copy(b.Targets[row+n-1:], p.Tokens)
+			inputs(b.Cond, stream.Cond, p.Cond, row, win.Start, n, len(stream.Tokens))
+			inputs(b.Features, stream.Features, p.Features, row, win.Start, n, len(stream.Tokens))
 			for h := range s.r.Horizon {
 				b.Weights[row+n-1+h] = 1
 			}
 		}
 	}
 	return b, nil
+}
+
+// inputs copies what went in with the n tokens of the context from start on, and
+// with those of a path that is to be followed, to a row of a batch; a stream has
+// it for all of its tokens.
+func inputs[E any](to, stream, path []E, row, start, n, tokens int) {
+	k := len(stream) / tokens
+	if k == 0 {
+		return
+	}
+	at := copy(to[row*k:], stream[start*k:(start+n)*k])
+	copy(to[row*k+at:], path[:len(path)-k])
 }
 
 // judge returns the rewards and the advantages of a group of paths that start

@@ -82,7 +82,7 @@ func Continue(ctx context.Context, p *Pending, job Job) (*checkpoint.Bundle, err
 		return nil, fmt.Errorf("train: %s: the data is not what the run began with (%.12s, now %.12s)", ResumePath(job.Out), p.state.Data, data)
 	}
 	job.Recipe, job.Source = p.Recipe, p.Source
-	t := &trainer{job: job, bundle: p.Bundle, initial: p.resume.Initial, best: p.resume.Best, state: p.state}
+	t := &trainer{job: job, bundle: p.Bundle, initial: p.resume.Initial, best: p.resume.Best, average: p.resume.Average, state: p.state}
 	t.adam = &optim.AdamW{M: p.resume.M, V: p.resume.V, Step: p.state.Step}
 	return t.finish(ctx)
 }
@@ -126,7 +126,7 @@ func (t *trainer) ready() {
 	t.runner = t.model.TrainingRunner(r.Precision)
 	t.grads = kernel.Floats(len(t.model.Params))
 	for _, p := range t.model.Tensors {
-		t.groups = append(t.groups, optim.Group{Name: p.Name, Param: p.View(t.model.Params), Grad: p.View(t.grads), Decay: p.Decays()})
+		t.groups = append(t.groups, optim.Group{Name: p.Name, Param: p.View(t.model.Params), Grad: p.View(t.grads), Decay: p.Decays(), Fixed: p.Fixed()})
 	}
 	config := optim.Defaults()
 	config.WeightDecay = r.WeightDecay
@@ -134,6 +134,15 @@ func (t *trainer) ready() {
 		t.adam = optim.NewAdamW(config, t.groups)
 	}
 	t.adam.Config, t.adam.Groups = config, t.groups
+	t.kept, t.keptRunner = t.model, t.runner
+	if r.Average > 0 {
+		t.kept = t.model.Clone()
+		if t.average != nil {
+			copy(t.kept.Params, t.average)
+		}
+		t.average = t.kept.Params
+		t.keptRunner = t.kept.Runner(r.Precision)
+	}
 	t.lr = optim.Schedule{Peak: r.LR, Warmup: r.Warmup, Total: t.stage.Steps(), Floor: 0.1}
 }
 

@@ -67,14 +67,20 @@ type state struct {
 
 // trainer is the loop that all stages share.
 type trainer struct {
-	job     Job
-	stage   Stage
-	bundle  *checkpoint.Bundle
-	model   *gpt.Model
-	runner  *gpt.Runner
+	job    Job
+	stage  Stage
+	bundle *checkpoint.Bundle
+	model  *gpt.Model
+	runner *gpt.Runner
+
+	// What is validated and kept: the model itself, or its moving average.
+	kept       *gpt.Model
+	keptRunner *gpt.Runner
+
 	grads   []float32
 	initial []float32
 	best    []float32
+	average []float32 // the moving average of the weights; nil: none
 	groups  []optim.Group
 	adam    *optim.AdamW
 	lr      optim.Schedule
@@ -147,9 +153,29 @@ func (t *trainer) step(ctx context.Context, steps int) error {
 	t.adam.Update(lr, optim.ClipScale(norm, maxGradNorm))
 	t.runner.Update()
 	t.state.Step++
+	t.updateAverage()
 	sum["lr"], sum["grad_norm"] = lr, norm
 	t.observe(Event{Kind: EventStep, Step: t.state.Step, Steps: steps, Measures: sum})
 	return nil
+}
+
+// updateAverage moves the average of the weights towards them, faster in the
+// first steps, when it still remembers where they began.
+func (t *trainer) updateAverage() {
+	if t.average == nil {
+		return
+	}
+	n := float64(t.state.Step)
+	keep := float32(min(t.job.Recipe.Average, n/(n+9)))
+	type args struct {
+		average, params []float32
+		keep            float32
+	}
+	parallel.Do(len(t.average), 1<<13, args{t.average, t.model.Params, keep}, func(a *args, lo, hi int) {
+		for i, p := range a.params[lo:hi] {
+			a.average[lo+i] = a.keep*a.average[lo+i] + (1-a.keep)*p
+		}
+	})
 }
 
 // ErrDiverged says that a loss or a gradient is no finite number.
@@ -186,7 +212,10 @@ func (t *trainer) evaluate(ctx context.Context, steps int) (stop bool, err error
 	if err := t.save(); err != nil {
 		return false, err
 	}
-	measures, err := t.stage.Validate(ctx, t.runner)
+	if t.average != nil {
+		t.keptRunner.Update()
+	}
+	measures, err := t.stage.Validate(ctx, t.keptRunner)
 	if err != nil {
 		return false, t.interrupted(err)
 	}
@@ -204,7 +233,7 @@ func (t *trainer) evaluate(ctx context.Context, steps int) (stop bool, err error
 	}
 	if better {
 		s.Best, s.BestStep, s.Bad = value, s.Step, 0
-		copy(t.best, t.model.Params)
+		copy(t.best, t.kept.Params)
 	} else {
 		s.Bad++
 	}
@@ -238,7 +267,7 @@ func (t *trainer) save() error {
 		return fmt.Errorf("train: %w", err)
 	}
 	r := &checkpoint.Resume{Bundle: t.bundle, Initial: t.initial, Best: t.best, State: text}
-	r.M, r.V = t.adam.M, t.adam.V
+	r.M, r.V, r.Average = t.adam.M, t.adam.V, t.average
 	if err := checkpoint.SaveResume(ResumePath(t.job.Out), r); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ const (
 	Rollout                    // a stage's own samples
 	Truth                      // sampling a known density
 	Trial                      // what is measured for its speed
+	Residual                   // what a token leaves open of its candle
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.

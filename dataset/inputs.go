@@ -1,0 +1,70 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/micro-quant/mqc/feature"
+)
+
+// Inputs says what a model sees with every token beside the token. All of it is
+// known before the candle that is to be predicted: the volatility so far, the
+// date for which it is predicted, and the asset.
+type Inputs struct {
+	Volatility bool     `json:"volatility,omitempty"` // feature.StateFeatures floats
+	Calendar   bool     `json:"calendar,omitempty"`   // weekday of the next candle, and how long until then
+	Assets     []string `json:"assets,omitempty"`     // these by name; all others are alike
+}
+
+// maxGap is the longest gap between candles that is told apart, in days for
+// daily candles and in candles for all others.
+const maxGap = 5
+
+// Cond is the number of values of each conditioning integer, as a model's
+// config takes it.
+func (in Inputs) Cond() (sizes []int) {
+	if in.Calendar {
+		sizes = append(sizes, 7, maxGap)
+	}
+	if len(in.Assets) > 0 {
+		sizes = append(sizes, len(in.Assets)+1)
+	}
+	return sizes
+}
+
+// Features is the number of floats.
+func (in Inputs) Features() int {
+	if in.Volatility {
+		return feature.StateFeatures
+	}
+	return 0
+}
+
+// Any reports whether there is anything.
+func (in Inputs) Any() bool { return in.Volatility || in.Calendar || len(in.Assets) > 0 }
+
+// append is [Codec.AppendInputs]; interval is the usual time between candles.
+func (in Inputs) append(cond []int32, features []float32, asset string, s feature.Scaler, state feature.State, now, next time.Time, interval time.Duration) ([]int32, []float32) {
+	if in.Calendar {
+		gap := int(next.Sub(now)/max(interval, 1)) - 1
+		cond = append(cond, int32(next.Weekday()), int32(min(max(gap, 0), maxGap-1)))
+	}
+	if len(in.Assets) > 0 {
+		cond = append(cond, int32(slices.Index(in.Assets, asset)+1))
+	}
+	if in.Volatility {
+		features = s.Features(features, state)
+	}
+	return cond, features
+}
+
+// Validate reports names that are missing or twice there.
+func (in Inputs) Validate() error {
+	for i, a := range in.Assets {
+		if a == "" || slices.Contains(in.Assets[:i], a) {
+			return fmt.Errorf("dataset: inputs: asset %d, %q, is empty or there twice", i, a)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/internal/rng"
+	"github.com/micro-quant/mqc/market"
+)
+
+// Path is one drawn future: its tokens and the candles that they stand for.
+type Path struct {
+	Tokens  []int32
+	Candles []market.Candle // with their dates, without volume
+
+	// What goes in with each of the tokens where the model sees more than
+	// them, as a stream has it.
+	Cond     []int32
+	Features []float32
+}
+
+// Paths draws g.Paths futures of g.Steps candles of a stream, from what is
+// known before its token at index origin (origin = len(Tokens) continues the
+// stream). window bounds how many past tokens the model sees. The volatility
+// scale of a path advances with the candles of that path.
+func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
+	m := r.Model()
+	if origin < 1 || origin > len(s.Tokens) {
+		return nil, fmt.Errorf("predict: %s: origin %d: want 1…%d", s.Asset, origin, len(s.Tokens))
+	}
+	if window < 1 {
+		return nil, fmt.Errorf("predict: %s: window of %d tokens: want at least 1", s.Asset, window)
+	}
+	if n := codec.Tokenizer.Codes(); n < m.Vocab {
+		return nil, fmt.Errorf("predict: %s: the model draws %d tokens, the tokenizer knows %d: %w", s.Asset, m.Vocab, n, gpt.ErrVocabulary)
+	}
+	if s.States == nil {
+		return nil, fmt.Errorf("predict: %s: a bare token stream has no candles to continue", s.Asset)
+	}
+	futures := newFutures(codec, s, origin, g)
+	g.Next = futures.next
+	from := max(0, origin-min(window, m.SeqLen))
+	K, F := len(m.Cond), m.Features
+	prompt := gpt.Prompt{Tokens: s.Tokens[from:origin]}
+	if len(s.Cond) == K*len(s.Tokens) && len(s.Features) == F*len(s.Tokens) {
+		prompt.Cond, prompt.Features = s.Cond[from*K:origin*K], s.Features[from*F:origin*F]
+	}
+	tokens, err := r.Generate(ctx, prompt, g)
+	if err != nil {
+		return nil, err
+	}
+	paths := make([]Path, len(tokens))
+	for i, path := range tokens {
+		futures.next(g.FirstPath+i, path) // the last candle
+		f := &futures.paths[i]
+		paths[i] = Path{Tokens: path, Candles: f.candles, Cond: f.cond, Features: f.features}
+	}
+	return paths, nil
+}
+
+// futures turns tokens into candles while paths are drawn: what the model sees
+// next depends on them.
+type futures struct {
+	codec dataset.Codec
+	s     *dataset.Stream
+	first int
+	dates []time.Time // one more than there are steps
+	paths []future
+}
+
+type future struct {
+	state    feature.State
+	random   *rand.Rand
+	candles  []market.Candle
+	cond     []int32
+	features []float32
+}
+
+func newFutures(codec dataset.Codec, s *dataset.Stream, origin int, g gpt.Generation) *futures {
+	f := &futures{codec: codec, s: s, first: g.FirstPath, dates: s.Dates(origin, g.Steps+1)}
+	for p := range g.Paths {
+		f.paths = append(f.paths, future{
+			state:  s.States[origin],
+			random: rng.New(g.Seed, rng.Residual, uint64(g.FirstPath+p)),
+		})
+	}
+	return f
+}
+
+// next draws the candle of the newest token of a path, and returns what goes in
+// with it.
+func (f *futures) next(path int, generated []int32) ([]int32, []float32) {
+	p, h := &f.paths[path-f.first], len(generated)-1
+	candle := f.codec.Draw(p.state, generated[h], p.random)
+	candle.Time = f.dates[h]
+	p.state = f.codec.Scaler.Advance(p.state, candle)
+	p.candles = append(p.candles, candle)
+	c, n := len(p.cond), len(p.features)
+	p.cond, p.features = f.codec.AppendInputs(p.cond, p.features, f.s, p.state, f.dates[h], f.dates[h+1])
+	return p.cond[c:], p.features[n:]
+}
