@@ -20,7 +20,7 @@ var layers = map[string][]string{
 	"forecast":   {"checkpoint", "dataset", "gpt", "market", "predict", "score"},
 	"measure":    {"gpt", "nn", "predict", "train"},
 	"train":      {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
-	"predict":    {"dataset", "gpt", "market"},
+	"predict":    {"dataset", "feature", "gpt", "market"},
 	"checkpoint": {"dataset", "feature", "gpt", "tokenizer"},
 	"dataset":    {"feature", "market", "tokenizer"},
 	"tokenizer":  {"density", "feature", "nn", "optim"},

@@ -151,7 +151,7 @@ func TestSaveAndOpenGiveTheSameBundle(t *testing.T) {
 	whole := newBundle(t)
 	onlyTokenizer, bareTokens := *whole, *whole
 	onlyTokenizer.Model, onlyTokenizer.Lineage, onlyTokenizer.Selected = nil, nil, nil
-	bareTokens.Tokenizer, bareTokens.Scaler, bareTokens.Split, bareTokens.Interval = nil, nil, dataset.Split{}, ""
+	bareTokens.Emission, bareTokens.Tokenizer, bareTokens.Scaler, bareTokens.Split, bareTokens.Interval = nil, nil, nil, dataset.Split{}, ""
 	bareTokens.Fit = []Range{{Part: Weights, Stage: "pretrain", Assets: []string{"tokens"}, Hash: "ef", FromIndex: 0, ToIndex: 80}}
 
 	dir := t.TempDir()
