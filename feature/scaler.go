@@ -233,3 +233,17 @@ func (s Scaler) Advance(state State, c market.Candle) State {
 		vol:       state.vol.add(r, CandleVariance(state.PrevClose, c), s.Initial),
 	}
 }
+
+// States returns what is known before each candle of a series, and after the
+// last: entry t holds for candle t, entry 0 for none.
+func (s Scaler) States(series *market.Series) []State {
+	states := make([]State, len(series.Candles)+1)
+	for t, c := range series.Candles {
+		if t == 0 {
+			states[1] = s.Start(c)
+			continue
+		}
+		states[t+1] = s.Advance(states[t], c)
+	}
+	return states
+}

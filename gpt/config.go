@@ -57,6 +57,8 @@ const MaxSeqLen = 1 << 16
 var presets = map[string]Config{
 	// The model of the specification: 19.4M parameters.
 	"spec": {Vocab: 512, SeqLen: 256, Layers: 6, Heads: 8, KVHeads: 8, Embd: 512, RopeBase: 10_000},
+	// Where on daily candles more depth, width or context brings nothing.
+	"skill": {Vocab: 512, SeqLen: 64, Layers: 2, Heads: 4, KVHeads: 4, Embd: 64, RopeBase: 10_000},
 	// Learns in seconds on a laptop: what quickstart trains.
 	"quick": {Vocab: 512, SeqLen: 64, Layers: 2, Heads: 2, KVHeads: 1, Embd: 64, RopeBase: 10_000},
 }

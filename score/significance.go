@@ -24,16 +24,16 @@ type Test struct {
 
 // testJSON is a Test as it is written: JSON has no NaN.
 type testJSON struct {
-	Mean finite `json:"mean"`
-	SE   finite `json:"se"`
-	Stat finite `json:"stat"`
-	P    finite `json:"p"`
+	Mean Number `json:"mean"`
+	SE   Number `json:"se"`
+	Stat Number `json:"stat"`
+	P    Number `json:"p"`
 	N    int    `json:"n"`
 }
 
 // MarshalJSON writes what is not finite as null.
 func (t Test) MarshalJSON() ([]byte, error) {
-	return json.Marshal(testJSON{finite(t.Mean), finite(t.SE), finite(t.Stat), finite(t.P), t.N})
+	return json.Marshal(testJSON{Number(t.Mean), Number(t.SE), Number(t.Stat), Number(t.P), t.N})
 }
 
 // UnmarshalJSON reads null as NaN.
@@ -46,19 +46,19 @@ func (t *Test) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// finite is a number that JSON holds as null where it is NaN or infinite.
-type finite float64
+// Number is a number that JSON holds as null where it is NaN or infinite.
+type Number float64
 
-func (v finite) MarshalJSON() ([]byte, error) {
+func (v Number) MarshalJSON() ([]byte, error) {
 	if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
 		return []byte("null"), nil
 	}
 	return json.Marshal(float64(v))
 }
 
-func (v *finite) UnmarshalJSON(b []byte) error {
+func (v *Number) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
-		*v = finite(math.NaN())
+		*v = Number(math.NaN())
 		return nil
 	}
 	return json.Unmarshal(b, (*float64)(v))

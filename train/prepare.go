@@ -15,7 +15,9 @@ import (
 type Preparation struct {
 	Split    dataset.Split // the zero value: 80% and 90% quantiles of all dates
 	Scaler   string        // feature.EWMA or feature.Global
+	Kind     string        // of the tokenizer; empty: VQ-VAE
 	VQ       tokenizer.VQConfig
+	Inputs   dataset.Inputs // what the model sees beside tokens
 	Build    string
 	Progress func(tokenizer.VQProgress) // may be nil
 }
@@ -43,7 +45,14 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	tok, err := tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
+	var tok tokenizer.Tokenizer
+	switch p.Kind {
+	case tokenizer.KindProduct:
+		shapes := tokenizer.ProductShapes(p.VQ.Codes)
+		tok, err = tokenizer.FitProduct(vectors, p.VQ.Codes/shapes, shapes, p.VQ.Seed)
+	default:
+		tok, err = tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +60,7 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Inputs: p.Inputs, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
 	streams, err := Encode(b, series)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
 )
@@ -24,6 +26,8 @@ type pretrainFlags struct {
 	data, tokenizer   string
 	scale             string
 	valFrom, testFrom string
+	kind, head, embed string
+	inputs            []string
 }
 
 func (a *app) train() *cobra.Command {
@@ -45,12 +49,17 @@ training dates.`,
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer file, or any checkpoint that holds one")
 	f.bindShape(c)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
+	flags.StringVar(&f.kind, "kind", tokenizer.KindVQVAE, "kind of the tokenizer that is fitted: vqvae or product")
+	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs")
+	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for")
+	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: volatility, calendar, asset (with commas)")
+	flags.Float64Var(&f.recipe.Average, "average", f.recipe.Average, "decay of the moving average of the weights that is validated and kept; 0: the weights themselves")
 	return c
 }
 
 // bindData registers how candles become tokens and where the borders lie.
 func bindData(c *cobra.Command, scale, valFrom, testFrom *string) {
-	c.Flags().StringVar(scale, "scale", feature.EWMA, "ewma: features in units of the volatility known before; global: one mean and deviation for all")
+	c.Flags().StringVar(scale, "scale", feature.EWMA, "har: features in units of the volatility that ranges show; ewma: in units of the volatility known before; global: one mean and deviation for all")
 	if valFrom != nil {
 		c.Flags().StringVar(valFrom, "val-from", "", "first date of validation (default: 80% quantile of all dates)")
 		c.Flags().StringVar(testFrom, "test-from", "", "first date of the test (default: 90% quantile)")
@@ -68,6 +77,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if err := refuseUnfinished(f.out); err != nil {
 		return err
 	}
+	f.applyPreset(c)
 	shape, err := f.modelShape(c, f.recipe.Dropout)
 	if err != nil {
 		return newUsageError(c, err)
@@ -93,10 +103,14 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	}
 	var bundle *checkpoint.Bundle
 	var streams []*dataset.Stream
+	var series []*market.Series
 	if src.Tokens != "" {
+		if len(f.inputs) > 0 {
+			return usagef(c, "--inputs %s: bare tokens have nothing beside them", strings.Join(f.inputs, ","))
+		}
 		bundle, streams, err = a.openTokens(src.Tokens, f.tokenizer, split)
-	} else {
-		bundle, streams, err = a.prepare(c, src, f.tokenizer, f.scale, shape.Vocab, split)
+	} else if series, err = src.series(); err == nil {
+		bundle, streams, err = a.prepare(c, series, f, shape.Vocab, split)
 	}
 	if err != nil {
 		return err
@@ -105,14 +119,16 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		if n := bundle.Tokenizer.Codes(); c.Flags().Changed("vocab") && shape.Vocab != n {
 			return usagef(c, "--vocab %d: the tokenizer has %d codes", shape.Vocab, n)
 		}
-		shape.Vocab = bundle.Tokenizer.Codes()
 	} else if largest := vocabulary(streams); largest > shape.Vocab {
 		return usagef(c, "--vocab %d: the token file has tokens up to %d", shape.Vocab, largest-1)
 	}
-	if bundle.Model, err = gpt.New(shape, a.seed); err != nil {
+	if shape.Head, shape.Embed, err = f.parts(); err != nil {
 		return newUsageError(c, err)
 	}
-	a.talk("model: %d layers × %d × %d heads, context %d, %d parameters, products in %s", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, shape.Parameters(), f.recipe.Precision)
+	if err := train.NewModel(bundle, series, shape, a.seed); err != nil {
+		return newUsageError(c, err)
+	}
+	a.talk("model: %d layers × %d × %d heads, context %d, %d parameters, products in %s", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, bundle.Model.Parameters(), f.recipe.Precision)
 	_, err = a.runStage(c.Context(), train.Job{
 		Recipe: f.recipe, Start: bundle, Streams: streams, Out: f.out, Build: version, Source: src.encode(),
 	}, nil)
@@ -137,21 +153,22 @@ func parseSplit(c *cobra.Command, valFrom, testFrom string) (s dataset.Split, er
 
 // prepare reads candles and brings a tokenizer: the given one, or one fitted on
 // the training dates.
-func (a *app) prepare(c *cobra.Command, src source, path, scale string, codes int, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
-	series, err := src.series()
+func (a *app) prepare(c *cobra.Command, series []*market.Series, f *pretrainFlags, codes int, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
+	inputs, err := f.inputsOf(series)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, newUsageError(c, err)
 	}
 	var bundle *checkpoint.Bundle
-	if path != "" {
-		if bundle, err = openTokenizer(path, split); err != nil {
+	if f.tokenizer != "" {
+		if bundle, err = openTokenizer(f.tokenizer, split); err != nil {
 			return nil, nil, err
 		}
+		bundle.Inputs = inputs
 	} else {
 		vq := tokenizer.DefaultVQ()
 		vq.Codes, vq.Seed = codes, a.seed
 		a.talk("tokenizer: fitting %d codes on the training dates", codes)
-		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: scale, VQ: vq, Build: version})
+		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, VQ: vq, Inputs: inputs, Build: version})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -182,7 +199,7 @@ func openTokenizer(path string, split dataset.Split) (*checkpoint.Bundle, error)
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
 	// Only the tokenizer is taken over, not the weights beside it.
-	fresh := &checkpoint.Bundle{Tokenizer: b.Tokenizer, Scaler: b.Scaler, Split: b.Split, Interval: b.Interval, Build: version, Hash: b.Hash}
+	fresh := &checkpoint.Bundle{Tokenizer: b.Tokenizer, Scaler: b.Scaler, Emission: b.Emission, Split: b.Split, Interval: b.Interval, Build: version, Hash: b.Hash}
 	for _, r := range b.Fit {
 		if r.Part != checkpoint.Weights {
 			fresh.Fit = append(fresh.Fit, r)

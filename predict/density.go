@@ -1,0 +1,66 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/gpt"
+)
+
+// Law is what a model says of the log return of one candle before it comes:
+// probabilities of the cells of an emission, of returns in units of Sigma.
+type Law struct {
+	Stream, Index int
+	Cells         []float32
+	Sigma         float64
+}
+
+// Laws returns the law of every weighted target of windows, in the order of
+// windows, at a temperature of the logits.
+func Laws(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams []*dataset.Stream, windows []dataset.Window, temperature float64) ([]Law, error) {
+	e := codec.Emission
+	if e == nil {
+		return nil, ErrNoEmission
+	}
+	if V := r.Model().Vocab; V != e.Codes() {
+		return nil, fmt.Errorf("predict: the model has %d tokens, returns are known for %d: %w", V, e.Codes(), gpt.ErrVocabulary)
+	}
+	probs, cells := make([]float64, e.Codes()), make([]float64, e.Cells().Len())
+	var laws []Law
+	err := Each(ctx, r, streams, windows, func(stream, index int, logits []float32) error {
+		Probabilities(probs, logits, temperature)
+		e.Mix(cells, probs)
+		law := Law{Stream: stream, Index: index, Sigma: codec.Scaler.Sigma(streams[stream].States[index])}
+		for _, p := range cells {
+			if math.IsNaN(p) {
+				return fmt.Errorf("predict: %s: token %d: %w", streams[stream].Asset, index, gpt.ErrNotFinite)
+			}
+			law.Cells = append(law.Cells, float32(p))
+		}
+		laws = append(laws, law)
+		return nil
+	})
+	return laws, err
+}
+
+// ErrNoEmission says that a checkpoint does not know which returns a token
+// stands for.
+var ErrNoEmission = fmt.Errorf("predict: the checkpoint holds no densities of returns given tokens: train its tokenizer anew with this version")
+
+// MeanLaws returns the laws with the mean of the probabilities of several models.
+func MeanLaws(members [][]Law) []Law {
+	mean := make([]Law, len(members[0]))
+	for i, first := range members[0] {
+		cells := make([]float32, len(first.Cells))
+		for _, m := range members {
+			for j, p := range m[i].Cells {
+				cells[j] += p / float32(len(members))
+			}
+		}
+		first.Cells = cells
+		mean[i] = first
+	}
+	return mean
+}
