@@ -16,8 +16,8 @@ import (
 // of docs/architecture.md; whoever draws a new arrow draws it in both.
 var layers = map[string][]string{
 	"cmd/mqc":    {"*"},
-	"eval":       {"checkpoint", "dataset", "feature", "forecast", "gpt", "market", "predict", "tokenizer"},
-	"forecast":   {"checkpoint", "dataset", "gpt", "market", "predict", "score"},
+	"eval":       {"checkpoint", "dataset", "density", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer"},
+	"forecast":   {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"measure":    {"gpt", "nn", "predict", "train"},
 	"train":      {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":    {"dataset", "feature", "gpt", "market"},

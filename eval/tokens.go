@@ -87,7 +87,7 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 	}
 
 	for _, b := range baselines(streams, V) {
-		scores := score(streams, part, V, b.fill)
+		scores := scoreTokens(streams, part, V, b.fill)
 		row := newRow(b.name, predict.Average(scores))
 		row.Note = b.note
 		t.Rows = append(t.Rows, row)
@@ -114,7 +114,7 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 		t.Rows = append(t.Rows, row)
 	}
 	if truth != nil {
-		row := newRow("truth", predict.Average(score(streams, part, V, func(probs []float64, s, i int) { truth(probs, s, i) })))
+		row := newRow("truth", predict.Average(scoreTokens(streams, part, V, func(probs []float64, s, i int) { truth(probs, s, i) })))
 		row.Note = "the generator, sampled at its true state"
 		t.Rows = append(t.Rows, row)
 	}
@@ -186,8 +186,8 @@ func baselines(streams []*dataset.Stream, V int) []baseline {
 	return list
 }
 
-// score runs a distribution over every target of a part.
-func score(streams []*dataset.Stream, part dataset.Part, V int, fill func(probs []float64, stream, index int)) []predict.Score {
+// scoreTokens runs a distribution over every target of a part.
+func scoreTokens(streams []*dataset.Stream, part dataset.Part, V int, fill func(probs []float64, stream, index int)) []predict.Score {
 	var scores []predict.Score
 	probs := make([]float64, V)
 	for s, stream := range streams {

@@ -16,7 +16,7 @@ const truthSamples = 40_000
 
 func (a *app) eval() *cobra.Command {
 	var paths []string
-	var data, part, precision string
+	var data, part, precision, level string
 	var seqLen int
 	c := &cobra.Command{
 		Use:     "eval",
@@ -53,6 +53,9 @@ was fitted on are refused.`,
 				}
 				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
 			}
+			if level == levelDensity {
+				return a.evalDensity(c, src, models, p)
+			}
 			table, err := scoreTable(c, src, models, p, seqLen, truthSamples)
 			if err != nil {
 				return err
@@ -68,8 +71,32 @@ was fitted on are refused.`,
 	c.Flags().StringVar(&data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
 	bindOwnPrecision(c.Flags(), &precision)
+	c.Flags().StringVar(&level, "level", levelToken, "what is scored: token, density")
 	c.Flags().StringVar(&part, "split", "val", "val or test")
 	return c
+}
+
+// Levels of eval.
+const (
+	levelToken   = "token"
+	levelDensity = "density"
+)
+
+// evalDensity scores densities of the next log return.
+func (a *app) evalDensity(c *cobra.Command, src source, models []eval.Named, part dataset.Part) error {
+	series, err := src.series()
+	if err != nil {
+		return err
+	}
+	table, err := eval.Densities(c.Context(), models, series, part, eval.DensityOptions{})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(table)
+	}
+	a.printDensities(table)
+	return nil
 }
 
 func modelName(path string) string {
