@@ -16,6 +16,7 @@ type Preparation struct {
 	Split    dataset.Split // the zero value: 80% and 90% quantiles of all dates
 	Scaler   string        // feature.EWMA or feature.Global
 	Kind     string        // of the tokenizer; empty: VQ-VAE
+	Shapes   int           // of a product code; 0: [tokenizer.ProductShapes]
 	VQ       tokenizer.VQConfig
 	Inputs   dataset.Inputs // what the model sees beside tokens
 	Build    string
@@ -48,7 +49,13 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	var tok tokenizer.Tokenizer
 	switch p.Kind {
 	case tokenizer.KindProduct:
-		shapes := tokenizer.ProductShapes(p.VQ.Codes)
+		shapes := p.Shapes
+		if shapes == 0 {
+			shapes = tokenizer.ProductShapes(p.VQ.Codes)
+		}
+		if shapes < 1 || p.VQ.Codes%shapes != 0 {
+			return nil, fmt.Errorf("train: %d codes are no multiple of %d shapes", p.VQ.Codes, shapes)
+		}
 		tok, err = tokenizer.FitProduct(vectors, p.VQ.Codes/shapes, shapes, p.VQ.Seed)
 	default:
 		tok, err = tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)

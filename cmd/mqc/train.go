@@ -28,6 +28,7 @@ type pretrainFlags struct {
 	valFrom, testFrom string
 	kind, head, embed string
 	inputs            []string
+	shapes            int
 }
 
 func (a *app) train() *cobra.Command {
@@ -50,6 +51,7 @@ training dates.`,
 	f.bindShape(c)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	flags.StringVar(&f.kind, "kind", tokenizer.KindVQVAE, "kind of the tokenizer that is fitted: vqvae or product")
+	flags.IntVar(&f.shapes, "shapes", 0, "product: shapes of gap and wicks; the codes over the shapes are cells of the return (default: 8 for 512 codes)")
 	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs")
 	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for")
 	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: volatility, calendar, asset (with commas)")
@@ -168,7 +170,7 @@ func (a *app) prepare(c *cobra.Command, series []*market.Series, f *pretrainFlag
 		vq := tokenizer.DefaultVQ()
 		vq.Codes, vq.Seed = codes, a.seed
 		a.talk("tokenizer: fitting %d codes on the training dates", codes)
-		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, VQ: vq, Inputs: inputs, Build: version})
+		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, Shapes: f.shapes, VQ: vq, Inputs: inputs, Build: version})
 		if err != nil {
 			return nil, nil, err
 		}
