@@ -121,6 +121,9 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 	return t, nil
 }
 
+// ErrTokenizers says that the tokens of two models do not mean the same.
+var ErrTokenizers = errors.New("different tokenizers: they cannot share a table")
+
 // vocabulary returns the number of tokens that the models and the streams share,
 // or an error where a token does not mean the same to all of them.
 func vocabulary(models []Named, streams []*dataset.Stream) (int, error) {
@@ -136,7 +139,7 @@ func vocabulary(models []Named, streams []*dataset.Stream) (int, error) {
 		case b.Model.Vocab != first.Bundle.Model.Vocab:
 			return 0, fmt.Errorf("eval: %s has %d tokens, %s has %d: they cannot share a table", first.Name, first.Bundle.Model.Vocab, m.Name, b.Model.Vocab)
 		case !sameTokens(first.Bundle, b):
-			return 0, fmt.Errorf("eval: %s and %s have different tokenizers: they cannot share a table", first.Name, m.Name)
+			return 0, fmt.Errorf("eval: %s and %s: %w", first.Name, m.Name, ErrTokenizers)
 		}
 	}
 	V := first.Bundle.Model.Vocab

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,8 @@ func (a *app) eval() *cobra.Command {
 	var paths []string
 	var data, part, precision, level string
 	var seqLen int
+	var baselines []string
+	drawn := eval.DefaultPaths()
 	c := &cobra.Command{
 		Use:     "eval",
 		Aliases: []string{"evaluate"},
@@ -31,6 +35,9 @@ was fitted on are refused.`,
 			p, err := dataset.ParsePart(part)
 			if err != nil || p == dataset.Train {
 				return usagef(c, "--split %q: want val or test", part)
+			}
+			if !slices.Contains(evalLevels, level) {
+				return usagef(c, "--level %q: want one of %s", level, strings.Join(evalLevels, ", "))
 			}
 			if seqLen < 0 {
 				return usagef(c, "--seq-len %d: want 1 or more, or 0 for the models' context", seqLen)
@@ -53,49 +60,63 @@ was fitted on are refused.`,
 				}
 				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
 			}
-			if level == levelDensity {
-				return a.evalDensity(c, src, models, p)
+			var results []levelResult
+			if level == levelToken || level == levelAll {
+				table, err := scoreTable(c, src, models, p, seqLen, truthSamples)
+				switch {
+				case level == levelAll && errors.Is(err, eval.ErrTokenizers):
+					a.talk("level token left out: %v", err)
+				case err != nil:
+					return err
+				default:
+					results = append(results, levelResult{levelToken, table, func() { a.printScores(table) }})
+				}
 			}
-			table, err := scoreTable(c, src, models, p, seqLen, truthSamples)
-			if err != nil {
-				return err
+			if level != levelToken {
+				if src.Tokens != "" {
+					return usagef(c, "--level %s needs candles: --data %s is a token file", level, data)
+				}
+				more, err := a.contest(c, src, models, p, level, baselines, drawn)
+				if err != nil {
+					return err
+				}
+				results = append(results, more...)
 			}
-			if a.json {
-				return a.printJSON(table)
-			}
-			a.printScores(table)
-			return nil
+			return a.printLevels(level, results)
 		},
 	}
 	c.Flags().StringSliceVar(&paths, "checkpoint", nil, "checkpoint, or several with commas (default: the furthest stage in checkpoints/)")
 	c.Flags().StringVar(&data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
 	bindOwnPrecision(c.Flags(), &precision)
-	c.Flags().StringVar(&level, "level", levelToken, "what is scored: token, density")
+	c.Flags().StringVar(&level, "level", levelToken, "what is scored: "+strings.Join(evalLevels, ", "))
+	c.Flags().StringSliceVar(&baselines, "baselines", nil, "baselines by name, with commas (default: all)")
+	c.Flags().IntVar(&drawn.Paths, "paths", drawn.Paths, "level path: paths from each origin")
+	c.Flags().IntVar(&drawn.Origins, "origins", drawn.Origins, "level path: origins at most")
+	c.Flags().IntSliceVar(&drawn.Horizons, "horizons", drawn.Horizons, "level path: candles after which paths are scored")
 	c.Flags().StringVar(&part, "split", "val", "val or test")
 	return c
 }
 
-// Levels of eval.
-const (
-	levelToken   = "token"
-	levelDensity = "density"
-)
-
-// evalDensity scores densities of the next log return.
-func (a *app) evalDensity(c *cobra.Command, src source, models []eval.Named, part dataset.Part) error {
-	series, err := src.series()
-	if err != nil {
-		return err
-	}
-	table, err := eval.Densities(c.Context(), models, series, part, eval.DensityOptions{})
-	if err != nil {
-		return err
+// printLevels prints tables one after the other; as JSON one level is its table,
+// and all of them are an object with a table for each.
+func (a *app) printLevels(level string, results []levelResult) error {
+	if a.json && level != levelAll {
+		return a.printJSON(results[0].table)
 	}
 	if a.json {
-		return a.printJSON(table)
+		all := map[string]any{}
+		for _, r := range results {
+			all[r.level] = r.table
+		}
+		return a.printJSON(all)
 	}
-	a.printDensities(table)
+	for i, r := range results {
+		if i > 0 {
+			a.say("")
+		}
+		r.print()
+	}
 	return nil
 }
 

@@ -1,0 +1,273 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/density"
+	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/predict"
+	"github.com/micro-quant/mqc/score"
+)
+
+// Scope is what a table was scored on.
+type Scope struct {
+	Part     string `json:"part"`
+	Targets  int    `json:"targets"`
+	Dates    int    `json:"dates"`
+	Selected bool   `json:"selected"` // early stopping or calibration has seen these targets
+	Best     string `json:"best"`     // the baseline with the best log score on validation
+}
+
+// Options say what stands beside the models.
+type Options struct {
+	Baselines []string // of forecast.BaselineNames; nil: all
+}
+
+// Contest is models and baselines on the same targets, each with a density of
+// the log return of every candle before it comes. All tables about the next
+// candle are made of it.
+type Contest struct {
+	Scope
+	models    []Named
+	series    []*market.Series
+	streams   []*dataset.Stream
+	part      dataset.Part
+	baselines []forecast.Baseline
+	laws      []law
+	targets   []target
+	returns   []float64
+	dates     []time.Time
+}
+
+// NewContest fits the baselines on the training dates and runs the models over a
+// part. Several models have a row for the mean of their probabilities too. It
+// refuses targets that a model was fitted on. The split is that of the first
+// model.
+func NewContest(ctx context.Context, models []Named, series []*market.Series, part dataset.Part, o Options) (*Contest, error) {
+	if len(models) == 0 {
+		return nil, fmt.Errorf("eval: no model to score")
+	}
+	c := &Contest{Scope: Scope{Part: part.String()}, models: models, series: series, part: part}
+	border := models[0].Bundle.Split.ValFrom
+	var err error
+	if c.baselines, err = forecast.FitBaselines(series, border, o.Baselines...); err != nil {
+		return nil, err
+	}
+	pooled, err := forecast.FitPooledHAR(series, border)
+	if err != nil {
+		return nil, err
+	}
+	c.baselines = append(c.baselines, pooled)
+	for _, b := range c.baselines {
+		c.laws = append(c.laws, law{name: b.Name(), baseline: true, at: oneStep(b, series)})
+	}
+	streams, own, err := c.modelLaws(ctx, models, series, part)
+	if err != nil {
+		return nil, err
+	}
+	c.streams = streams
+	c.Best = bestBaseline(c.laws, streams)
+	c.laws = append(c.laws, own...)
+	c.targets, c.returns, c.dates = targetsOf(streams, part)
+	if len(c.targets) == 0 {
+		return nil, fmt.Errorf("eval: the %s part has no candles", part)
+	}
+	c.Targets, c.Dates = len(c.targets), countDates(c.dates)
+	return c, nil
+}
+
+// law is a model or a baseline: a density for every target.
+type law struct {
+	name, note string
+	baseline   bool
+	at         func(stream, index int) density.Density
+}
+
+// target is a candle whose return is scored.
+type target struct{ stream, index int }
+
+// Gain is a mean score of a row less that of another on the same targets,
+// tested by date.
+type Gain struct {
+	Over string     `json:"over"`
+	Test score.Test `json:"test"`
+}
+
+// gains tests the scores of a law against those of the baselines that every
+// table names. Larger scores are better.
+func (c *Contest) gains(law, horizon, lag int, of func(law, target int) float64) (gains []Gain) {
+	for j, l := range c.laws {
+		if j == law || l.name != nameGARCH && l.name != forecast.NamePooledHAR && l.name != c.Best {
+			continue
+		}
+		diff := make([]float64, len(c.targets))
+		for k := range diff {
+			diff[k] = of(law, k) - of(j, k)
+		}
+		gains = append(gains, Gain{Over: l.name, Test: score.Clustered(c.dates, diff, horizon, lag)})
+	}
+	return gains
+}
+
+const nameGARCH = "GARCH-t"
+
+// oneStep looks the densities of a baseline up by token: token i of a stream is
+// candle i+1 of its series.
+func oneStep(b forecast.Baseline, series []*market.Series) func(stream, index int) density.Density {
+	all := make([][]density.Density, len(series))
+	parallel.For(len(series), 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			all[i] = b.OneStep(series[i])
+		}
+	})
+	return func(stream, index int) density.Density { return all[stream][index+1] }
+}
+
+// modelLaws are the rows of the models, of the mean of several, and of the
+// tokens without a model.
+func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*market.Series, part dataset.Part) ([]*dataset.Stream, []law, error) {
+	var first []*dataset.Stream
+	var laws []law
+	var members [][]predict.Law
+	for n, m := range models {
+		codec, err := m.Bundle.Codec()
+		if err != nil {
+			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+		}
+		if m.Bundle.Model == nil {
+			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, checkpoint.ErrNoModel)
+		}
+		streams, err := encode(codec, series, models[0].Bundle.Split)
+		if err != nil {
+			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+		}
+		hash := dataset.Hash(streams)
+		for _, s := range streams {
+			lo, hi := s.Bounds(part)
+			selected, err := m.Bundle.CheckHeldOut(s, max(lo, 1), hi, hash)
+			if err != nil {
+				return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+			}
+			c.Selected = c.Selected || selected
+		}
+		windows := dataset.EvalWindows(streams, part, m.Bundle.Model.SeqLen)
+		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, 1)
+		if err != nil {
+			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+		}
+		cells := codec.Emission.Cells()
+		if n == 0 {
+			first = streams
+			laws = append(laws, unigramLaw(codec, streams))
+		}
+		laws = append(laws, law{name: m.Name, at: lookUp(cells, found)})
+		if sameCells(cells, models[0].Bundle.Emission.Cells()) {
+			members = append(members, found)
+		}
+	}
+	if len(members) > 1 && len(members) == len(models) {
+		laws = append(laws, law{
+			name: fmt.Sprintf("ensemble of %d", len(members)),
+			note: "mean of the probabilities", at: lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members)),
+		})
+	}
+	return first, laws, nil
+}
+
+// sameCells reports whether probabilities of two sets of cells may be averaged.
+func sameCells(a, b *density.Cells) bool {
+	return a.T == b.T && slices.Equal(a.Edges, b.Edges)
+}
+
+// encode turns series into streams, cut by a split.
+func encode(codec dataset.Codec, series []*market.Series, split dataset.Split) ([]*dataset.Stream, error) {
+	var streams []*dataset.Stream
+	for _, s := range series {
+		stream, err := codec.Encode(s)
+		if err != nil {
+			return nil, err
+		}
+		split.Apply(stream)
+		streams = append(streams, stream)
+	}
+	return streams, nil
+}
+
+// lookUp finds the law of a target.
+func lookUp(cells *density.Cells, laws []predict.Law) func(stream, index int) density.Density {
+	at := make(map[target]int, len(laws))
+	for i, l := range laws {
+		at[target{l.Stream, l.Index}] = i
+	}
+	return func(stream, index int) density.Density {
+		l := laws[at[target{stream, index}]]
+		p := make([]float64, len(l.Cells))
+		for j, v := range l.Cells {
+			p[j] = float64(v)
+		}
+		return cells.New(p, l.Sigma)
+	}
+}
+
+// unigramLaw is how often tokens occur in training, at the scale of the codec.
+func unigramLaw(codec dataset.Codec, streams []*dataset.Stream) law {
+	V := codec.Tokenizer.Codes()
+	probs, mixed := make([]float64, V), make([]float64, codec.Emission.Cells().Len())
+	forecast.FitUnigram(streams, V).Probabilities(probs, 0)
+	codec.Emission.Mix(mixed, probs)
+	return law{
+		name: "token unigram", note: "filtered historical simulation at the scale " + codec.Scaler.Kind, baseline: true,
+		at: func(stream, index int) density.Density {
+			return codec.Emission.Cells().New(mixed, codec.Scaler.Sigma(streams[stream].States[index]))
+		},
+	}
+}
+
+// targetsOf lists the candles of a part that have one before them, their log
+// returns and their dates.
+func targetsOf(streams []*dataset.Stream, part dataset.Part) (targets []target, returns []float64, dates []time.Time) {
+	for i, s := range streams {
+		lo, hi := s.Bounds(part)
+		for k := max(lo, 1); k < hi; k++ {
+			targets = append(targets, target{i, k})
+			returns = append(returns, math.Log(s.Candles[k].Close/s.States[k].PrevClose))
+			dates = append(dates, s.Times[k])
+		}
+	}
+	return targets, returns, dates
+}
+
+func countDates(dates []time.Time) int {
+	seen := map[time.Time]bool{}
+	for _, d := range dates {
+		seen[d] = true
+	}
+	return len(seen)
+}
+
+// bestBaseline is the one with the best log score on validation.
+func bestBaseline(laws []law, streams []*dataset.Stream) string {
+	targets, returns, _ := targetsOf(streams, dataset.Val)
+	best, name := math.Inf(-1), ""
+	for _, l := range laws {
+		if len(targets) == 0 {
+			break
+		}
+		sum := 0.0
+		for i, at := range targets {
+			sum += l.at(at.stream, at.index).LogPDF(returns[i])
+		}
+		if sum > best {
+			best, name = sum, l.name
+		}
+	}
+	return name
+}
