@@ -17,7 +17,7 @@ import (
 var layers = map[string][]string{
 	"cmd/mqc":    {"*"},
 	"eval":       {"checkpoint", "dataset", "feature", "forecast", "gpt", "market", "predict", "tokenizer"},
-	"forecast":   {"checkpoint", "dataset", "gpt", "market", "predict", "score"},
+	"forecast":   {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"measure":    {"gpt", "nn", "predict", "train"},
 	"train":      {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":    {"dataset", "gpt", "market"},

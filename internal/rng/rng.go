@@ -17,6 +17,7 @@ const (
 	Rollout                    // a stage's own samples
 	Truth                      // sampling a known density
 	Trial                      // what is measured for its speed
+	Baseline                   // a path of a baseline, or its shuffled history
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
