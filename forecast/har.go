@@ -10,6 +10,7 @@ import (
 
 	"github.com/micro-quant/mqc/density"
 	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/score"
 )
 
@@ -93,7 +94,8 @@ func (s *harState) resample(law density.StudentT, r *rand.Rand) float64 {
 }
 
 // fitHARCoefficients is the least-squares fit to the candles after the burn-in
-// of all assets together.
+// of all assets together, without residuals. It fails where there are too few
+// candles, or where ranges do not vary enough to tell the coefficients apart.
 func fitHARCoefficients(assets []sample) (*har, error) {
 	var v []float64
 	for _, a := range assets {
@@ -153,13 +155,18 @@ func fitHAR(f *fitter, name string) (Baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := make([]*har, len(f.data.assets))
-	for i, a := range f.data.assets {
-		if a.short() {
-			continue
+	n := len(f.data.assets)
+	own, errs := make([]*har, n), make([]error, n)
+	parallel.For(n, 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			if !f.data.assets[i].short() {
+				own[i], errs[i] = fitHARCoefficients(f.data.assets[i : i+1])
+			}
 		}
-		if own[i], err = fitHARCoefficients(f.data.assets[i : i+1]); err != nil {
-			return nil, fmt.Errorf("%s: %w", a.symbol, err)
+	})
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.data.assets[i].symbol, err)
 		}
 	}
 	e, err := fitLaws(f.data, nil, func(asset int, _ float64) volatility {

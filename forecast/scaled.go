@@ -157,7 +157,7 @@ func sigmas(start volatility, moves []feature.Vector) []float64 {
 // is finite.
 const minNu = 2.05
 
-// logNuBounds bound ln(ν − minNu): beyond 400 degrees of freedom nothing
+// logNuLow and logNuHigh bound ln(ν − minNu): beyond 400 degrees of freedom nothing
 // changes, and below the least, where ν is minNu to three digits, neither.
 const logNuLow, logNuHigh = -7, 6
 
@@ -187,7 +187,7 @@ func fitLaw(r, sigma []float64, mu func([]float64) float64) (density.StudentT, e
 		start[2] = unit.Mu * mean(sigma) / spread
 	}
 	best, err := density.Minimize(func(p []float64) float64 {
-		// Without the bound below, a sample with very many zeros has a
+		// Without the bounds, a sample with very many zeros has a
 		// likelihood that grows for ever as c falls.
 		if p[0] < logNuLow || p[0] > logNuHigh || math.Abs(p[1]) > 3 {
 			return math.Inf(1)
