@@ -1,5 +1,6 @@
 // Package forecast draws the distribution of future candles from a checkpoint
-// and holds the baselines that stand beside it.
+// and holds the baselines that stand beside it: laws of returns ([Baseline]) and
+// n-grams of tokens.
 package forecast
 
 import (

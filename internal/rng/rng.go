@@ -18,6 +18,7 @@ const (
 	Truth                      // sampling a known density
 	Trial                      // what is measured for its speed
 	Residual                   // what a token leaves open of its candle
+	Baseline                   // a path of a baseline, or its shuffled history
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
