@@ -1,7 +1,6 @@
 package score
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -20,48 +19,6 @@ type Test struct {
 	Stat float64 // Mean/SE
 	P    float64 // probability of a Stat at least as far from zero if the mean is zero
 	N    int     // dates, or steps of the one series
-}
-
-// testJSON is a Test as it is written: JSON has no NaN.
-type testJSON struct {
-	Mean finite `json:"mean"`
-	SE   finite `json:"se"`
-	Stat finite `json:"stat"`
-	P    finite `json:"p"`
-	N    int    `json:"n"`
-}
-
-// MarshalJSON writes what is not finite as null.
-func (t Test) MarshalJSON() ([]byte, error) {
-	return json.Marshal(testJSON{finite(t.Mean), finite(t.SE), finite(t.Stat), finite(t.P), t.N})
-}
-
-// UnmarshalJSON reads null as NaN.
-func (t *Test) UnmarshalJSON(b []byte) error {
-	var j testJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return err
-	}
-	*t = Test{float64(j.Mean), float64(j.SE), float64(j.Stat), float64(j.P), j.N}
-	return nil
-}
-
-// finite is a number that JSON holds as null where it is NaN or infinite.
-type finite float64
-
-func (v finite) MarshalJSON() ([]byte, error) {
-	if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(v))
-}
-
-func (v *finite) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*v = finite(math.NaN())
-		return nil
-	}
-	return json.Unmarshal(b, (*float64)(v))
 }
 
 // DieboldMariano tests whether two forecasts of one series have the same
