@@ -89,7 +89,7 @@ func kolmogorov(x float64) float64 {
 //
 //	u  (N)  in the order of time, forecasts one step ahead
 //
-// Berkowitz 2001, section 2.2.
+// Berkowitz 2001.
 func Berkowitz(u []float64) LikelihoodRatio {
 	checkPIT(u)
 	if len(u) < 5 {

@@ -56,7 +56,7 @@ func TestPITHistogram(t *testing.T) {
 	PITHistogram([]float64{1.5}, 4)
 }
 
-// Critical values of Miller 1956, table 1 (two-sided). The even sample i/n,
+// Critical values of Miller 1956, two-sided. The even sample i/n,
 // moved up by d and cut at 1, has distance d.
 func TestKolmogorovSmirnovCriticalValues(t *testing.T) {
 	for _, c := range []struct {

@@ -20,7 +20,7 @@ import (
 //	horizon   steps ahead of the forecasts, from 1
 //	lag       autocovariances of the series that count, from 0
 //
-// Grinold & Kahn 2000, chapter 6.
+// Grinold & Kahn 2000.
 func IC(dates []time.Time, forecast, realised []float64, horizon, lag int) (series []float64, test Test) {
 	return correlations(dates, forecast, realised, horizon, lag, pearson)
 }

@@ -109,9 +109,7 @@ func PesaranTimmermann(predicted, realised []float64) (stat, p float64) {
 
 // eachSign calls f with whether each pair's sides are positive, zeros left out.
 func eachSign(predicted, realised []float64, f func(p, r bool)) {
-	if len(predicted) != len(realised) {
-		panic(fmt.Sprintf("score: %d predicted, %d realised", len(predicted), len(realised)))
-	}
+	checkLengths(len(predicted), len(realised))
 	for i, p := range predicted {
 		r := realised[i]
 		if math.IsNaN(p) || math.IsNaN(r) {

@@ -61,6 +61,22 @@ func TestBinomialPublished(t *testing.T) {
 	}
 }
 
+// At ½ the outcomes as likely as k or less are two equal tails, counted by the
+// ways to toss them.
+func TestBinomialOfACoin(t *testing.T) {
+	for n := range 53 {
+		ways, tail := 1.0, 0.0
+		for k := range n/2 + 1 {
+			tail += ways
+			want := min(1, 2*tail/math.Pow(2, float64(n)))
+			// Logarithms of up to 36 are exact to some 1e-14.
+			near(t, "lower tail", Binomial(k, n, 0.5), want, 1e-12)
+			near(t, "upper tail", Binomial(n-k, n, 0.5), want, 1e-12)
+			ways = ways * float64(n-k) / float64(k+1)
+		}
+	}
+}
+
 func TestHitRateLeavesOutZeros(t *testing.T) {
 	hits, n := HitRate([]float64{1, -2, 3, 0, 1}, []float64{0.1, 0.2, 0, 5, 2})
 	if hits != 2 || n != 3 {

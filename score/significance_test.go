@@ -75,11 +75,14 @@ func TestNeweyWestIsAQuadraticForm(t *testing.T) {
 		for i, a := range x {
 			own += (a - mean) * (a - mean)
 			for j, b := range x {
-				sum += max(0, 1-math.Abs(float64(i-j))/float64(lag+1)) * (a - mean) * (b - mean)
+				sum += max(0, 1-math.Abs(float64(i-j))/float64(min(lag+1, len(x)))) * (a - mean) * (b - mean)
 			}
 		}
-		if sum < 1e-6*own || own < 1e-6 {
+		if own < 1e-6 {
 			t.Skip("no variance beyond rounding")
+		}
+		if sum < own/(4*n*n) {
+			t.Errorf("variance %v of squares %v is below their bound", sum, own)
 		}
 		gotMean, se := NeweyWest(x, lag)
 		near(t, "mean", gotMean, mean, 1e-13)
@@ -93,6 +96,8 @@ func TestNeweyWestIsAQuadraticForm(t *testing.T) {
 func TestNeweyWestByHand(t *testing.T) {
 	_, se := NeweyWest([]float64{3, 1, 3, 1}, 3)
 	near(t, "alternating", se, math.Sqrt(1)/4, 1e-15)
+	_, se = NeweyWest([]float64{3, 1, 3, 1}, 1000)
+	near(t, "alternating, lag beyond the series", se, math.Sqrt(1)/4, 1e-15)
 	_, se = NeweyWest([]float64{3, 3, 1, 1}, 1)
 	near(t, "persistent", se, math.Sqrt(5)/4, 1e-15)
 }
@@ -220,6 +225,10 @@ func TestBlocksWrapAround(t *testing.T) {
 	}
 	if lo, _ := BlockBootstrap(days(9), x, 9, 50, 0.9, 7); !math.IsNaN(lo) {
 		t.Errorf("one block of all dates = %v, want NaN", lo)
+	}
+	x[4] = math.NaN()
+	if lo, hi := BlockBootstrap(days(9), x, 3, 50, 0.9, 7); !math.IsNaN(lo) || !math.IsNaN(hi) {
+		t.Errorf("interval with a NaN = %v, %v, want NaN", lo, hi)
 	}
 }
 

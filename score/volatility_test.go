@@ -64,11 +64,11 @@ func TestVarianceOfOneCandle(t *testing.T) {
 	if got := YangZhang(o, h, l, c); !math.IsNaN(got) {
 		t.Errorf("YangZhang of one candle = %v, want NaN", got)
 	}
-	// Opens 0 and 2 have variance 2, days 1 and 3 have 2, Rogers–Satchell is
+	// Opens 0 and 2 have variance 2, days 1 and 5 have 8, Rogers–Satchell is
 	// (4 + 0)/2, and k = .34/(1.34 + 3).
 	k := 0.34 / 4.34
-	got := YangZhang([]float64{0, 2}, []float64{2, 5}, []float64{-1, 2}, []float64{1, 5})
-	near(t, "YangZhang", got, 2+k*2+(1-k)*2, 1e-15)
+	got := YangZhang([]float64{0, 2}, []float64{2, 7}, []float64{-1, 2}, []float64{1, 7})
+	near(t, "YangZhang", got, 2+k*8+(1-k)*2, 1e-15)
 }
 
 // candles are n candles of Brownian motion with drift a day, variance 1 a day,
