@@ -66,7 +66,7 @@ var quantileLevels = []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9}
 type sampler struct {
 	name   string
 	serial bool // shares out its own work
-	draw func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error)
+	draw   func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error)
 }
 
 // Paths scores paths that models and baselines draw from the same origins.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // The probability integral transform u of an outcome is the forecast's
@@ -18,8 +20,6 @@ func Coverage(u []float64, level, confidence float64) (share, lo, hi float64) {
 	checkLevel(level)
 	inside := 0
 	for _, v := range u {
-		// The tails are compared at twice their size, for then both ends are
-		// rounded alike.
 		if math.Abs(2*v-1) <= level {
 			inside++
 		}
@@ -43,8 +43,9 @@ func PITHistogram(u []float64, bins int) []int {
 }
 
 // KolmogorovSmirnov tests whether u is uniform: stat is the largest distance
-// between its distribution function and the uniform's. p is the limit law with
-// the correction of Stephens, right to some .001. NaN of nothing.
+// between its distribution function and the uniform's. p is that of the limit
+// law with the correction of Stephens: from five outcomes on it is within .0014
+// of the exact p below .1, and within .023 above. NaN of nothing.
 //
 // Kolmogorov 1933; Stephens 1970.
 func KolmogorovSmirnov(u []float64) (stat, p float64) {
@@ -88,7 +89,7 @@ func kolmogorov(x float64) float64 {
 //
 //	u  (N)  in the order of time, forecasts one step ahead
 //
-// Berkowitz 2001, section 2.2.
+// Berkowitz 2001.
 func Berkowitz(u []float64) LikelihoodRatio {
 	checkPIT(u)
 	if len(u) < 5 {
@@ -96,7 +97,7 @@ func Berkowitz(u []float64) LikelihoodRatio {
 	}
 	z := make([]float64, len(u))
 	for i, v := range u {
-		z[i] = normalQuantile(v)
+		z[i] = distuv.UnitNormal.Quantile(v)
 		if math.IsInf(z[i], 0) {
 			return LikelihoodRatio{Stat: math.Inf(1), P: 0, DF: 3}
 		}

@@ -43,7 +43,7 @@ func ConformalLevels(u []float64, level float64) (lo, hi float64, err error) {
 // 1 − Level by at most (max(a, 1−a) + Gamma)/(T·Gamma), a the first Alpha, with
 // no assumption on the data.
 //
-// Gibbs & Candès 2021, eq. 2 and proposition 4.1.
+// Gibbs & Candès 2021, proposition 4.1.
 type Adaptive struct {
 	Level float64 `json:"level"` // coverage wanted
 	Gamma float64 `json:"gamma"` // step, above 0; theirs is .005

@@ -1,6 +1,7 @@
 package score
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -10,8 +11,8 @@ import (
 
 // IC is the information coefficient: the correlation over the assets of a date
 // of forecasts with what they forecast. series has one for each date, ascending,
-// that has three assets or more and variation on both sides; the test is whether
-// its mean is zero, as [Clustered] does.
+// that has three assets or more and variation on both sides; test is whether its
+// mean is zero, as in [Clustered]. NaN goes through to both.
 //
 //	dates     (M)  dates of the forecasts, in any order
 //	forecast  (M)
@@ -19,7 +20,7 @@ import (
 //	horizon   steps ahead of the forecasts, from 1
 //	lag       autocovariances of the series that count, from 0
 //
-// Grinold & Kahn 2000, chapter 6.
+// Grinold & Kahn 2000.
 func IC(dates []time.Time, forecast, realised []float64, horizon, lag int) (series []float64, test Test) {
 	return correlations(dates, forecast, realised, horizon, lag, pearson)
 }
@@ -40,22 +41,26 @@ func correlations(dates []time.Time, forecast, realised []float64, horizon, lag 
 		for _, i := range group {
 			x, y = append(x, forecast[i]), append(y, realised[i])
 		}
-		if slices.Max(x) > slices.Min(x) && slices.Max(y) > slices.Min(y) {
-			series = append(series, of(x, y))
+		if constant(x) || constant(y) {
+			continue
 		}
+		series = append(series, of(x, y))
 	}
 	return series, testOfMean(series, ones(len(series)), horizon, lag)
 }
 
+// constant says whether all of x are alike; NaN is not.
+func constant(x []float64) bool { return slices.Min(x) == slices.Max(x) }
+
 func pearson(x, y []float64) float64 { return stat.Correlation(x, y, nil) }
 
 // Spearman is the rank correlation of x and y, where equal values have the mean
-// of their ranks; NaN where one side does not vary.
+// of their ranks; NaN where one side does not vary, or holds NaN.
 //
 // Spearman 1904.
 func Spearman(x, y []float64) float64 {
 	checkLengths(len(x), len(y))
-	if len(x) == 0 {
+	if len(x) == 0 || slices.ContainsFunc(x, math.IsNaN) || slices.ContainsFunc(y, math.IsNaN) {
 		return math.NaN()
 	}
 	return pearson(ranks(x), ranks(y))
@@ -67,15 +72,7 @@ func ranks(x []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case x[a] < x[b]:
-			return -1
-		case x[a] > x[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(x[a], x[b]) })
 	r := make([]float64, len(x))
 	for at := 0; at < len(order); {
 		end := at + 1

@@ -29,7 +29,7 @@ func Wilson(k, n int, level float64) (lo, hi float64) {
 	if n == 0 {
 		return 0, 1
 	}
-	z, N := normalQuantile((1+level)/2), float64(n)
+	z, N := distuv.UnitNormal.Quantile((1+level)/2), float64(n)
 	p := float64(k) / N
 	mid := p + z*z/(2*N)
 	half := z * math.Sqrt(p*(1-p)/N+z*z/(4*N*N))
@@ -109,9 +109,7 @@ func PesaranTimmermann(predicted, realised []float64) (stat, p float64) {
 
 // eachSign calls f with whether each pair's sides are positive, zeros left out.
 func eachSign(predicted, realised []float64, f func(p, r bool)) {
-	if len(predicted) != len(realised) {
-		panic(fmt.Sprintf("score: %d predicted, %d realised", len(predicted), len(realised)))
-	}
+	checkLengths(len(predicted), len(realised))
 	for i, p := range predicted {
 		r := realised[i]
 		if math.IsNaN(p) || math.IsNaN(r) {
@@ -129,5 +127,3 @@ func checkCount(k, n int) {
 		panic(fmt.Sprintf("score: %d of %d", k, n))
 	}
 }
-
-func normalQuantile(p float64) float64 { return math.Sqrt2 * math.Erfinv(2*p-1) }

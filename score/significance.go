@@ -1,7 +1,6 @@
 package score
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -22,48 +21,6 @@ type Test struct {
 	N    int     // dates, or steps of the one series
 }
 
-// testJSON is a Test as it is written: JSON has no NaN.
-type testJSON struct {
-	Mean Number `json:"mean"`
-	SE   Number `json:"se"`
-	Stat Number `json:"stat"`
-	P    Number `json:"p"`
-	N    int    `json:"n"`
-}
-
-// MarshalJSON writes what is not finite as null.
-func (t Test) MarshalJSON() ([]byte, error) {
-	return json.Marshal(testJSON{Number(t.Mean), Number(t.SE), Number(t.Stat), Number(t.P), t.N})
-}
-
-// UnmarshalJSON reads null as NaN.
-func (t *Test) UnmarshalJSON(b []byte) error {
-	var j testJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return err
-	}
-	*t = Test{float64(j.Mean), float64(j.SE), float64(j.Stat), float64(j.P), j.N}
-	return nil
-}
-
-// Number is a number that JSON holds as null where it is NaN or infinite.
-type Number float64
-
-func (v Number) MarshalJSON() ([]byte, error) {
-	if x := float64(v); math.IsNaN(x) || math.IsInf(x, 0) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(v))
-}
-
-func (v *Number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*v = Number(math.NaN())
-		return nil
-	}
-	return json.Unmarshal(b, (*float64)(v))
-}
-
 // DieboldMariano tests whether two forecasts of one series have the same
 // expected loss. Mean is that of lossA − lossB: negative where A is better.
 //
@@ -76,9 +33,7 @@ func (v *Number) UnmarshalJSON(b []byte) error {
 // Diebold & Mariano 1995 with the Bartlett kernel of Newey & West 1987 and the
 // correction of Harvey, Leybourne & Newbold 1997; see [Clustered].
 func DieboldMariano(lossA, lossB []float64, horizon, lag int) Test {
-	if len(lossA) != len(lossB) {
-		panic(fmt.Sprintf("score: %d losses against %d", len(lossA), len(lossB)))
-	}
+	checkLengths(len(lossA), len(lossB))
 	diffs := make([]float64, len(lossA))
 	for i := range diffs {
 		diffs[i] = lossA[i] - lossB[i]
@@ -95,8 +50,8 @@ func DieboldMariano(lossA, lossB []float64, horizon, lag int) Test {
 //
 // SE is √var over the factor √((N + 1 − 2h + h(h−1)/N)/N) of horizon h, and P
 // is that of Student's t with N−1 degrees of freedom. At horizon 1, lag 0 and
-// one asset a date this is Student's test. Where var is not positive, lag is
-// taken as 0. A horizon of N or more leaves nothing to test by.
+// one asset a date this is Student's test. A lag of N or more is taken as N−1,
+// and a horizon of N or more leaves nothing to test by.
 //
 //	dates    (M)  dates of the diffs, in any order; neighbours count as one step apart
 //	diffs    (M)
@@ -110,8 +65,8 @@ func Clustered(dates []time.Time, diffs []float64, horizon, lag int) Test {
 }
 
 // NeweyWest is the mean of a series and its standard error with lag
-// autocovariances under the Bartlett kernel; se is NaN below two values and 0
-// where they do not vary.
+// autocovariances, at most all, under the Bartlett kernel; se is NaN below two
+// values and 0 where they do not vary.
 //
 // Newey & West 1987, eq. 5.
 func NeweyWest(x []float64, lag int) (mean, se float64) {
@@ -121,7 +76,7 @@ func NeweyWest(x []float64, lag int) (mean, se float64) {
 // BlockBootstrap is the interval that holds the central share level of the
 // means of diffs when whole dates are drawn anew, block after block of
 // neighbouring dates, where the first date follows the last. NaN where there
-// are no more dates than a block has.
+// are no more dates than a block has, or where a diff is NaN.
 //
 //	dates  (M)  dates of the diffs, in any order
 //	diffs  (M)
@@ -136,7 +91,7 @@ func BlockBootstrap(dates []time.Time, diffs []float64, block, draws int, level 
 	checkLevel(level)
 	s, c := dateSums(dates, diffs)
 	N := len(s)
-	if N <= block {
+	if N <= block || slices.ContainsFunc(s, math.IsNaN) {
 		return math.NaN(), math.NaN()
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -198,18 +153,20 @@ func hac(s, c []float64, lag int) (mean, se float64) {
 	if math.Sqrt(own) <= 1e-13*abs(sum) {
 		return mean, 0
 	}
+	// Beyond N−1 there are no autocovariances, and weights that take them for
+	// counted would let the sum go to (Σe)² = 0.
+	lag = min(lag, len(e)-1)
 	total := own
-	for j := 1; j <= min(lag, len(e)-1); j++ {
+	for j := 1; j <= lag; j++ {
 		cross := 0.0
 		for t := j; t < len(e); t++ {
 			cross += e[t] * e[t-j]
 		}
 		total += 2 * (1 - float64(j)/float64(lag+1)) * cross
 	}
-	// The kernel is positive semi-definite: this is a zero, or its rounding.
-	if total <= 1e-13*own {
-		total = own
-	}
+	// The kernel's form is Σ(y[t])²/(lag+1) of the sums y of all windows of lag+1
+	// steps, those that overlap an end included. They determine e, each of which
+	// is a sum of at most 2N of them, so total is at least own/(4N²): positive.
 	return mean, math.Sqrt(total) / count
 }
 
@@ -234,9 +191,7 @@ func byDate(dates []time.Time) [][]int {
 
 // dateSums is the sum and the count of the values of each date.
 func dateSums(dates []time.Time, values []float64) (s, c []float64) {
-	if len(dates) != len(values) {
-		panic(fmt.Sprintf("score: %d values on %d dates", len(values), len(dates)))
-	}
+	checkLengths(len(dates), len(values))
 	for _, group := range byDate(dates) {
 		sum := 0.0
 		for _, i := range group {
@@ -253,5 +208,14 @@ func ones(n int) []float64 { return slices.Repeat([]float64{1}, n) }
 func checkLevel(level float64) {
 	if !(level > 0 && level < 1) {
 		panic(fmt.Sprintf("score: level %v is not between 0 and 1", level))
+	}
+}
+
+// checkLengths panics unless all lengths agree.
+func checkLengths(lengths ...int) {
+	for _, n := range lengths {
+		if n != lengths[0] {
+			panic(fmt.Sprintf("score: lengths %v differ", lengths))
+		}
 	}
 }

@@ -1,9 +1,6 @@
 package score
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // QLIKE is the loss of a variance forecast h against a proxy of the variance,
 // such as a squared return or [Parkinson]'s: smaller is better, and 0 is exact.
@@ -123,13 +120,4 @@ func candleMean(f func(i int) float64, lengths ...int) float64 {
 		sum += f(i)
 	}
 	return sum / float64(lengths[0])
-}
-
-// checkLengths panics unless all lengths agree.
-func checkLengths(lengths ...int) {
-	for _, n := range lengths {
-		if n != lengths[0] {
-			panic(fmt.Sprintf("score: lengths %v differ", lengths))
-		}
-	}
 }
