@@ -18,6 +18,8 @@ type Cells struct {
 	below  []float64 // (M+1) T's distribution function at the edges, 0 and 1 at the ends
 	first  []float64 // (M) ∫u dx over a cell with u = T's distribution within it, 0 to 1
 	second []float64 // (M) ∫u² dx; in the first cell that is all, in the last ∫(1−u)² dx
+
+	mean, square []float64 // (M) E[x] and E[x²] of T within a cell
 }
 
 // tailCells are the outermost shares of the probability of a tail cell that get
@@ -70,6 +72,9 @@ func CellsAt(t StudentT, edges []float64) (*Cells, error) {
 			square = func(u float64) float64 { return (1 - u) * (1 - u) }
 		}
 		c.second = append(c.second, c.integral(j, c.lo(j), c.hi(j), square))
+		share := func(x float64) float64 { return math.Exp(c.T.LogPDF(x)) / c.Mass(j) }
+		c.mean = append(c.mean, c.over(c.lo(j), c.hi(j), func(x float64) float64 { return x * share(x) }))
+		c.square = append(c.square, c.over(c.lo(j), c.hi(j), func(x float64) float64 { return x * x * share(x) }))
 	}
 	return c, nil
 }
@@ -107,18 +112,36 @@ func (c *Cells) Within(j int, x float64) float64 {
 	return min(max((c.T.CDF(x)-c.below[j])/c.Mass(j), 0), 1)
 }
 
-// At is the inverse of Within.
+// At is the inverse of Within. In a cell that ends on both sides T's density is
+// nearly flat, and a few steps of Newton find the place from where it would be if
+// it were.
 func (c *Cells) At(j int, u float64) float64 {
 	p := c.below[j] + u*c.Mass(j)
+	if lo, hi := c.lo(j), c.hi(j); hi-lo < c.T.Scale {
+		x := lo + u*(hi-lo)
+		for range 4 {
+			step := (c.T.CDF(x) - p) / math.Exp(c.T.LogPDF(x))
+			x = min(max(x-step, lo), hi)
+			if math.Abs(step) < 1e-9*c.T.Scale {
+				break
+			}
+		}
+		return x
+	}
 	return min(max(c.T.Quantile(min(max(p, 1e-300), 1-1e-16)), c.lo(j)), c.hi(j))
 }
 
 // nodes and weights are those of Gauss and Legendre on (0,1), 16 points.
 var nodes, weights = gaussLegendre(16)
 
-// integral is ∫f(u(x)) dx over [lo,hi], a part of cell j; an infinite end is
-// taken in by a change of variable.
+// integral is ∫f(u(x)) dx over [lo,hi], a part of cell j.
 func (c *Cells) integral(j int, lo, hi float64, f func(u float64) float64) float64 {
+	return c.over(lo, hi, func(x float64) float64 { return f(c.Within(j, x)) })
+}
+
+// over is ∫f(x) dx over [lo,hi]; an infinite end is taken in by a change of
+// variable.
+func (c *Cells) over(lo, hi float64, f func(x float64) float64) float64 {
 	sum := 0.0
 	for i, t := range nodes {
 		var x, dx float64
@@ -133,7 +156,7 @@ func (c *Cells) integral(j int, lo, hi float64, f func(u float64) float64) float
 		default:
 			x, dx = lo+t*(hi-lo), hi-lo
 		}
-		sum += weights[i] * f(c.Within(j, x)) * dx
+		sum += weights[i] * f(x) * dx
 	}
 	return sum
 }
@@ -218,17 +241,13 @@ func (d *Piecewise) CRPS(y float64) float64 {
 	return d.sigma * sum
 }
 
-// Moments are E[x] and E[x²], by quadrature over the probability of every cell;
-// the tails of a T with Nu ≤ 2 have no second moment and give a large number.
+// Moments are E[x] and E[x²].
 func (d *Piecewise) Moments() (mean, square float64) {
 	for j, p := range d.p {
-		for i, u := range nodes {
-			x := d.sigma * d.cells.At(j, u)
-			mean += p * weights[i] * x
-			square += p * weights[i] * x * x
-		}
+		mean += p * d.cells.mean[j]
+		square += p * d.cells.square[j]
 	}
-	return mean, square
+	return d.sigma * mean, d.sigma * d.sigma * square
 }
 
 func gaussLegendre(n int) (nodes, weights []float64) {

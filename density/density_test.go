@@ -150,3 +150,20 @@ func TestCellsRefuse(t *testing.T) {
 		}
 	}
 }
+
+func TestMomentsAreThoseOfT(t *testing.T) {
+	T := density.StudentT{Mu: .3, Scale: .7, Nu: 5}
+	cells, err := density.NewCells(T, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := make([]float64, cells.Len())
+	for j := range own {
+		own[j] = cells.Mass(j)
+	}
+	mean, square := cells.New(own, 2).Moments()
+	std := 2 * T.Std()
+	if math.Abs(mean-.6) > 1e-4 || math.Abs((square-mean*mean)/(std*std)-1) > 1e-3 {
+		t.Errorf("moments %v and %v, want mean .6 and deviation %v", mean, square, std)
+	}
+}
