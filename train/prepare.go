@@ -13,9 +13,10 @@ import (
 
 // Preparation says how candles become tokens.
 type Preparation struct {
-	Split    dataset.Split // the zero value: 80% and 90% quantiles of all dates
-	Scaler   string        // feature.EWMA or feature.Global
-	VQ       tokenizer.VQConfig
+	Split    dataset.Split      // the zero value: 80% and 90% quantiles of all dates
+	Scaler   string             // feature.EWMA or feature.Global
+	Kind     string             // of the tokenizer, one of tokenizer.Kinds; empty: a VQ-VAE
+	VQ       tokenizer.VQConfig // of a VQ-VAE; other kinds take Codes and Seed from it
 	Build    string
 	Progress func(tokenizer.VQProgress) // may be nil
 }
@@ -43,7 +44,7 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	tok, err := tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
+	tok, err := fitTokenizer(ctx, vectors, p)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +58,17 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 		b.Fit = append(b.Fit, fit...)
 	}
 	return b, nil
+}
+
+func fitTokenizer(ctx context.Context, vectors []feature.Vector, p Preparation) (tokenizer.Tokenizer, error) {
+	if p.Kind != "" && p.Kind != tokenizer.KindVQVAE {
+		return tokenizer.Fit(ctx, p.Kind, vectors, p.VQ.Codes, p.VQ.Seed, p.Progress)
+	}
+	tok, err := tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
+	if err != nil {
+		return nil, err // not a nil *VQVAE in an interface
+	}
+	return tok, nil
 }
 
 // Vectors returns the scaled features of every candle of a part.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ type pretrainFlags struct {
 	stageFlags
 	shapeFlags
 	data, tokenizer   string
-	scale             string
+	kind, scale       string
 	valFrom, testFrom string
 }
 
@@ -44,6 +45,7 @@ training dates.`,
 	flags.StringVar(&f.data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer file, or any checkpoint that holds one")
 	f.bindShape(c)
+	bindKind(c, &f.kind)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	return c
 }
@@ -54,6 +56,14 @@ func bindData(c *cobra.Command, scale, valFrom, testFrom *string) {
 	if valFrom != nil {
 		c.Flags().StringVar(valFrom, "val-from", "", "first date of validation (default: 80% quantile of all dates)")
 		c.Flags().StringVar(testFrom, "test-from", "", "first date of the test (default: 90% quantile)")
+	}
+}
+
+// bindKind registers the choice of a tokenizer to fit.
+func bindKind(c *cobra.Command, kind *string) {
+	c.Flags().StringVar(kind, "kind", tokenizer.KindVQVAE, "tokenizer to fit: "+strings.Join(tokenizer.Kinds(), ", "))
+	if err := c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(tokenizer.Kinds(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is ours
 	}
 }
 
@@ -96,12 +106,15 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if src.Tokens != "" {
 		bundle, streams, err = a.openTokens(src.Tokens, f.tokenizer, split)
 	} else {
-		bundle, streams, err = a.prepare(c, src, f.tokenizer, f.scale, shape.Vocab, split)
+		bundle, streams, err = a.prepare(c, src, f, shape.Vocab, split)
 	}
 	if err != nil {
 		return err
 	}
 	if bundle.Tokenizer != nil {
+		if kind := bundle.Tokenizer.Kind(); c.Flags().Changed("kind") && f.kind != kind {
+			return usagef(c, "--kind %s: the tokenizer is of the kind %s", f.kind, kind)
+		}
 		if n := bundle.Tokenizer.Codes(); c.Flags().Changed("vocab") && shape.Vocab != n {
 			return usagef(c, "--vocab %d: the tokenizer has %d codes", shape.Vocab, n)
 		}
@@ -137,21 +150,24 @@ func parseSplit(c *cobra.Command, valFrom, testFrom string) (s dataset.Split, er
 
 // prepare reads candles and brings a tokenizer: the given one, or one fitted on
 // the training dates.
-func (a *app) prepare(c *cobra.Command, src source, path, scale string, codes int, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
+func (a *app) prepare(c *cobra.Command, src source, f *pretrainFlags, codes int, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
+	if err := tokenizer.CheckCodes(f.kind, codes); f.tokenizer == "" && err != nil {
+		return nil, nil, newUsageError(c, err)
+	}
 	series, err := src.series()
 	if err != nil {
 		return nil, nil, err
 	}
 	var bundle *checkpoint.Bundle
-	if path != "" {
-		if bundle, err = openTokenizer(path, split); err != nil {
+	if f.tokenizer != "" {
+		if bundle, err = openTokenizer(f.tokenizer, split); err != nil {
 			return nil, nil, err
 		}
 	} else {
 		vq := tokenizer.DefaultVQ()
 		vq.Codes, vq.Seed = codes, a.seed
-		a.talk("tokenizer: fitting %d codes on the training dates", codes)
-		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: scale, VQ: vq, Build: version})
+		a.talk("tokenizer: fitting %d codes (%s) on the training dates", codes, f.kind)
+		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, VQ: vq, Build: version})
 		if err != nil {
 			return nil, nil, err
 		}
