@@ -61,9 +61,20 @@ func newCodec(t testing.TB, kind string, series ...*market.Series) dataset.Codec
 }
 
 func TestTokensDoNotKnowLaterCandles(t *testing.T) {
-	for _, kind := range []string{feature.EWMA, feature.Global} {
-		series := randomSeries("SYN-01", newYear, 300, 1)
-		codec := newCodec(t, kind, series)
+	series := randomSeries("SYN-01", newYear, 300, 1)
+	codecs := map[string]dataset.Codec{}
+	for _, scale := range []string{feature.EWMA, feature.Global} {
+		codec := newCodec(t, scale, series)
+		all := dataset.Split{ValFrom: newYear.AddDate(1, 0, 0)} // 300 days are training
+		for _, kind := range tokenizer.Kinds() {
+			var err error
+			if codec.Tokenizer, err = tokenizer.Fit(t.Context(), kind, vectors(codec.Scaler, []*market.Series{series}, all, dataset.Train), 64, 1, nil); err != nil {
+				t.Fatal(err)
+			}
+			codecs[scale+" "+kind] = codec
+		}
+	}
+	for kind, codec := range codecs {
 		want, err := codec.Encode(series)
 		if err != nil {
 			t.Fatal(err)

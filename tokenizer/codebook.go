@@ -11,8 +11,9 @@ import (
 //
 // van den Oord et al. 2017, arXiv 1711.00937, appendix A.1.
 type codebook struct {
-	K, D  int
-	codes []float32 // (K,D)
+	K, D   int
+	codes  []float32 // (K,D)
+	config VQConfig
 
 	count []float64 // (K) average number of vectors per step
 	sum   []float64 // (K,D) average sum of the vectors per step
@@ -43,6 +44,19 @@ func (c *codebook) nearest(tokens []int32, z []float32, R int) {
 			tokens[r] = int32(token)
 		}
 	})
+}
+
+func (c *codebook) size() (K, D int) { return c.K, c.D }
+
+// project changes nothing: a code can be anywhere.
+func (c *codebook) project(u, z []float32) { copy(u, z) }
+
+func (c *codebook) projectBackward(_, _, _ []float32) {}
+
+// penalty is β·mean((u − code)²), the commitment of the encoder to the codes,
+// which are constant in it; the mean itself is what it returns.
+func (c *codebook) penalty(du, u, q []float32) float64 {
+	return commit(du, u, q, c.config.Commitment)
 }
 
 // lookup writes the codes of tokens (R) to q (R,D).

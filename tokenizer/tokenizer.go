@@ -88,19 +88,12 @@ func Fingerprint(tok Tokenizer) string {
 // damaged: an unknown kind or setting, a missing or superfluous tensor, a wrong
 // shape and a number that is not finite are errors.
 func Load(kind string, configJSON []byte, tensors map[string]Tensor) (Tokenizer, error) {
-	parts := &parts{tensors: tensors, taken: map[string]bool{}}
-	var tok Tokenizer
-	var err error
-	switch kind {
-	case KindVQVAE:
-		tok, err = loadVQVAE(configJSON, parts)
-	case KindQuantile:
-		tok, err = loadQuantile(configJSON, parts)
-	case KindProduct:
-		tok, err = loadProduct(configJSON, parts)
-	default:
-		return nil, fmt.Errorf("tokenizer: kind %q: want %q or %q", kind, KindVQVAE, KindQuantile)
+	k, err := findKind(kind)
+	if err != nil {
+		return nil, err
 	}
+	parts := &parts{tensors: tensors, taken: map[string]bool{}}
+	tok, err := k.load(configJSON, parts)
 	if err == nil {
 		err = parts.finish()
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/micro-quant/mqc/optim"
 )
 
-// VQProgress tells how far the fit is, after every epoch.
+// VQProgress tells how far the fit of an autoencoder is, after every epoch.
 type VQProgress struct {
 	Epoch, Epochs int
 	Recon         float64 // mean squared error of the standardised features in this epoch
-	Commit        float64 // mean of ‖z − code‖² / CodeDim; 0 until the codebook takes part
+	Commit        float64 // mean squared distance of a latent from its code, per dimension; 0 until there are codes, and for an FSQ
 	Revived       int     // codes that were moved in this epoch
 }
 
@@ -34,48 +34,51 @@ const (
 	lastRounds = 5 // k-means on all vectors at the end
 )
 
-// TrainVQVAE fits a tokenizer on the vectors, which are those of training dates.
-// The first sixth of the epochs trains the autoencoder without its codebook;
-// k-means on the encoder's outputs then starts the codebook, and the rest is
-// trained through it by the straight-through gradient. At the end encoder and
-// codebook stand still, and the decoder learns the mean vector of every token.
-// The result is a function of vectors and config alone, for any number of
-// workers.
-//
-// It fails for an invalid config, fewer than 2 vectors, a vector that is not
-// finite, a cancelled context, or a loss that is not finite. progress may be nil.
-func TrainVQVAE(ctx context.Context, vectors []feature.Vector, config VQConfig, progress func(VQProgress)) (*VQVAE, error) {
-	if err := config.Validate(); err != nil {
-		return nil, err
-	}
+// fit fits an autoencoder that was just allocated: see [TrainVQVAE].
+func (a *autoencoder) fit(ctx context.Context, vectors []feature.Vector, config FitConfig, progress func(VQProgress)) error {
 	if err := checkVectors(vectors); err != nil {
-		return nil, err
+		return err
 	}
 	vectors = sample(vectors, config.MaxVectors, config.Seed)
 
-	t := newTrainer(vectors, config)
+	t := newTrainer(a, vectors, config)
 	for epoch := range t.epochs {
-		if epoch == t.warm {
+		if epoch == t.warm && t.book != nil {
 			t.startCodebook()
 		}
 		report, err := t.epoch(ctx, epoch)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if progress != nil {
 			progress(report)
 		}
 	}
-	if t.warm == t.epochs {
+	if t.warm == t.epochs { // a single one
 		t.startCodebook()
 	}
 	if err := t.finish(ctx, vectors); err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.tabulate(); err != nil {
-		return nil, fmt.Errorf("tokenizer: fit: %w", err)
+		return fmt.Errorf("tokenizer: fit: %w", err)
 	}
-	return t.VQVAE, nil
+	return nil
+}
+
+// checkVectors refuses what a tokenizer cannot be fitted on.
+func checkVectors(vectors []feature.Vector) error {
+	if len(vectors) < 2 {
+		return fmt.Errorf("tokenizer: fit: %d vectors, need at least 2", len(vectors))
+	}
+	for i, v := range vectors {
+		for f, x := range v {
+			if math.IsNaN(x) || math.Abs(x) > math.MaxFloat32 {
+				return fmt.Errorf("tokenizer: fit: vector %d: %s is %v", i, feature.Names[f], x)
+			}
+		}
+	}
+	return nil
 }
 
 // sample returns n of the vectors without repetition, or all where there are fewer.
@@ -91,42 +94,47 @@ func sample(vectors []feature.Vector, n int, seed uint64) []feature.Vector {
 	return chosen
 }
 
-// trainer is a tokenizer under construction.
+// trainer is an autoencoder under construction.
 type trainer struct {
-	*VQVAE
+	*autoencoder
+	config FitConfig
+	book   *codebook // nil where the codes are fixed
+
 	x []float32 // (N,5) standardised vectors
 	N int
 
 	optimizer *optim.AdamW
 	groups    []optim.Group
 
-	epochs, warm int // passes in all, and those without the codebook
+	epochs, warm int // passes in all, and those before a codebook can be placed
 	step, steps  int
 
 	encode, decode trace
-	tokens         []int32
-	batch, q       []float32 // (B,5), (B,D)
-	dy, dz         []float32 // (B,5), (B,D)
+	tokens         []int32   // (B)
+	batch, dy      []float32 // (B,5)
+	u, q, dz       []float32 // (B,D)
 }
 
-func newTrainer(vectors []feature.Vector, config VQConfig) *trainer {
-	v := newVQVAE(config)
-	v.standard = fitStandard(vectors, config.Compress)
-	v.encoder.init(config.Seed, rng.Codebook, drawWeights, 0)
-	v.decoder.init(config.Seed, rng.Codebook, drawWeights, 1)
+func newTrainer(a *autoencoder, vectors []feature.Vector, config FitConfig) *trainer {
+	a.standard = fitStandard(vectors, config.Compress)
+	a.encoder.init(config.Seed, rng.Codebook, drawWeights, 0)
+	a.decoder.init(config.Seed, rng.Codebook, drawWeights, 1)
 
 	N, B := len(vectors), min(config.Batch, len(vectors))
-	t := &trainer{VQVAE: v, x: make([]float32, N*feature.Size), N: N}
-	v.standardise(t.x, vectors)
-	t.groups = append(v.encoder.groups(), v.decoder.groups()...)
+	t := &trainer{autoencoder: a, config: config, book: a.codebook(), x: make([]float32, N*feature.Size), N: N}
+	a.standardise(t.x, vectors)
+	t.groups = append(a.encoder.groups(), a.decoder.groups()...)
 	t.optimizer = optim.NewAdamW(optim.AdamWConfig{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8}, t.groups)
 	perEpoch := N / B
 	t.epochs = max(config.Epochs, (config.MinSteps+perEpoch-1)/perEpoch)
-	t.warm = max(1, t.epochs/6)
+	if t.book != nil {
+		t.warm = max(1, t.epochs/6)
+	}
 	t.steps = t.epochs * perEpoch
+	_, D := a.quantizer.size()
 	t.tokens = make([]int32, B)
 	t.batch, t.dy = make([]float32, B*feature.Size), make([]float32, B*feature.Size)
-	t.q, t.dz = make([]float32, B*config.CodeDim), make([]float32, B*config.CodeDim)
+	t.u, t.q, t.dz = make([]float32, B*D), make([]float32, B*D), make([]float32, B*D)
 	return t
 }
 
@@ -146,7 +154,7 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (VQProgress, error) {
 		}
 
 		quantise := epoch >= t.warm
-		z, recon, commit := t.gradients(t.batch, B, quantise)
+		recon, commit := t.gradients(t.batch, B, quantise)
 		if math.IsNaN(recon+commit) || math.IsInf(recon+commit, 0) {
 			return report, fmt.Errorf("tokenizer: fit: epoch %d: loss is %v: try a lower lr than %v", epoch+1, recon+commit, t.config.LR)
 		}
@@ -154,12 +162,12 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (VQProgress, error) {
 		report.Commit += commit / float64(n)
 
 		t.optimizer.Update(cosine(t.config.LR, t.step, t.steps), 1)
-		if quantise {
-			t.book.update(z, t.tokens, t.config.Decay)
+		if book := t.book; book != nil && quantise {
+			book.update(t.u, t.tokens, book.config.Decay)
 			// Every 16 steps: the averages of a revived code settle first.
-			if t.step%16 == 0 && t.config.Revive > 0 {
+			if t.step%16 == 0 && book.config.Revive > 0 {
 				r := rng.New(t.config.Seed, rng.Codebook, drawRevival, uint64(t.step))
-				report.Revived += t.book.revive(z, B, t.config.Revive, r)
+				report.Revived += book.revive(t.u, B, book.config.Revive, r)
 			}
 		}
 		t.step++
@@ -174,22 +182,25 @@ func cosine(peak float64, step, steps int) float64 {
 
 // gradients computes the gradients of the loss
 //
-//	mean((y − x)²) + β·mean((z − code)²)
+//	mean((y − x)²) + penalty(u)
 //
-// for standardised vectors x (R,5), z = encoder(x), y = decoder(code). The
-// code is constant in the second term; in the first its gradient is passed on
-// to z as it is (straight through). Without quantise y = decoder(z), and the
-// second term is absent. It returns z (R,D) and the two means.
-func (t *trainer) gradients(x []float32, R int, quantise bool) (z []float32, recon, commit float64) {
+// for standardised vectors x (R,5), u = project(encoder(x)), y = decoder(code
+// of u). The gradient of the first term with respect to the code is passed on
+// to u as it is (straight through; Bengio, Léonard & Courville 2013, arXiv
+// 1308.3432). Without quantise y = decoder(u), and there is no penalty. It
+// leaves u (R,D) in t and returns the first term and what penalty returns.
+func (t *trainer) gradients(x []float32, R int, quantise bool) (recon, commit float64) {
 	t.encoder.zeroGrad()
 	t.decoder.zeroGrad()
 
-	z = t.encoder.forward(&t.encode, x, R)
-	q := z
+	z := t.encoder.forward(&t.encode, x, R)
+	u := t.u[:len(z)]
+	t.quantizer.project(u, z)
+	q := u
 	if quantise {
 		q = t.q[:len(z)]
-		t.book.nearest(t.tokens[:R], z, R)
-		t.book.lookup(q, t.tokens[:R])
+		t.quantizer.nearest(t.tokens[:R], u, R)
+		t.quantizer.lookup(q, t.tokens[:R])
 	}
 	y := t.decoder.forward(&t.decode, q, R)
 
@@ -202,26 +213,23 @@ func (t *trainer) gradients(x []float32, R int, quantise bool) (z []float32, rec
 	clear(dz)
 	t.decoder.backward(&t.decode, dz, dy, q, R)
 	if quantise {
-		beta := float32(2 * t.config.Commitment / float64(len(z)))
-		for i := range z {
-			d := z[i] - q[i]
-			commit += float64(d) * float64(d)
-			dz[i] += beta * d
-		}
+		commit = t.quantizer.penalty(dz, u, q)
 	}
+	t.quantizer.projectBackward(dz, u, z)
 	t.encoder.backward(&t.encode, nil, dz, x, R)
-	return z, recon / float64(len(y)), commit / float64(len(z))
+	return recon / float64(len(y)), commit
 }
 
-// encodeRows returns the encoder's outputs (n,D) for rows of x (n,5).
-func (t *trainer) encodeRows(x []float32, n int) []float32 {
-	D := t.config.CodeDim
-	z := make([]float32, n*D)
+// latents returns u (n,D) for rows of x (n,5).
+func (t *trainer) latents(x []float32, n int) []float32 {
+	_, D := t.quantizer.size()
+	u := make([]float32, n*D)
 	for lo := 0; lo < n; lo += chunk {
 		hi := min(lo+chunk, n)
-		copy(z[lo*D:], t.encoder.forward(&t.encode, x[lo*feature.Size:hi*feature.Size], hi-lo))
+		z := t.encoder.forward(&t.encode, x[lo*feature.Size:hi*feature.Size], hi-lo)
+		t.quantizer.project(u[lo*D:hi*D], z)
 	}
-	return z
+	return u
 }
 
 // startCodebook places the codes by k-means on the encoder's outputs.
@@ -235,21 +243,26 @@ func (t *trainer) startCodebook() {
 			copy(x[i*feature.Size:(i+1)*feature.Size], t.x[row*feature.Size:])
 		}
 	}
-	z := t.encodeRows(x, n)
+	z := t.latents(x, n)
 	t.book.seed(z, n, r)
 	t.book.start(t.book.lloyd(z, n, seedRounds), n, len(t.tokens))
 }
 
-// finish settles the codebook on all vectors and then trains the decoder alone.
-// With the codes frozen, the decoder that minimises the squared error gives
-// each code the mean of its vectors, so it is fitted to those means, weighted
-// by how often the code occurs: a thousand rows instead of all vectors.
+// finish settles a learned codebook on all vectors and then trains the decoder
+// alone. With the codes frozen, the decoder that minimises the squared error
+// gives each code the mean of its vectors, so it is fitted to those means,
+// weighted by how often the code occurs: K rows instead of all vectors.
 func (t *trainer) finish(ctx context.Context, vectors []feature.Vector) error {
-	K, S := t.config.Codes, feature.Size
-	z := t.encodeRows(t.x, t.N)
-	counts := t.book.lloyd(z, t.N, lastRounds)
-	tokens := make([]int32, t.N)
-	t.book.nearest(tokens, z, t.N)
+	K, S := t.Codes(), feature.Size
+	u := t.latents(t.x, t.N)
+	if t.book != nil {
+		t.book.lloyd(u, t.N, lastRounds)
+	}
+	tokens, counts := make([]int32, t.N), make([]int, K)
+	t.quantizer.nearest(tokens, u, t.N)
+	for _, token := range tokens {
+		counts[token]++
+	}
 
 	means := make([]feature.Vector, K)
 	for i, token := range tokens {
@@ -258,23 +271,22 @@ func (t *trainer) finish(ctx context.Context, vectors []feature.Vector) error {
 		}
 	}
 	target := make([]float32, K*S)
-	v := t.VQVAE
-	v.standardise(target, means)
+	t.standardise(target, means)
 
-	groups := v.decoder.groups()
-	optimizer := optim.NewAdamW(optim.AdamWConfig{Beta1: 0.9, Beta2: 0.99, Eps: 1e-10}, groups)
+	codes := t.allCodes()
+	optimizer := optim.NewAdamW(optim.AdamWConfig{Beta1: 0.9, Beta2: 0.99, Eps: 1e-10}, t.decoder.groups())
 	dy := make([]float32, K*S)
 	for step := range t.config.Refine {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("tokenizer: fit: %w", err)
 		}
-		v.decoder.zeroGrad()
-		y := v.decoder.forward(&t.decode, v.book.codes, K)
+		t.decoder.zeroGrad()
+		y := t.decoder.forward(&t.decode, codes, K)
 		for i := range y {
 			weight := float64(counts[i/S]) / float64(t.N)
 			dy[i] = float32(2 * weight * float64(y[i]-target[i]) / float64(S))
 		}
-		v.decoder.backward(&t.decode, nil, dy, v.book.codes, K)
+		t.decoder.backward(&t.decode, nil, dy, codes, K)
 		optimizer.Update(cosine(t.config.LR, step, t.config.Refine), 1)
 	}
 	return nil

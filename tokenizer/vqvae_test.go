@@ -50,6 +50,38 @@ func fit(t testing.TB, vectors []feature.Vector, c VQConfig) *VQVAE {
 	return v
 }
 
+// fitSmall fits an autoencoder of a kind with the settings of [small].
+func fitSmall(t testing.TB, kind string, vectors []feature.Vector, seed uint64) Tokenizer {
+	t.Helper()
+	vq, fsq, bsq := small(), DefaultFSQ(), DefaultBSQ()
+	vq.Seed = seed
+	fsq.FitConfig, bsq.FitConfig = vq.FitConfig, vq.FitConfig
+	var tok Tokenizer
+	var err error
+	switch kind {
+	case KindVQVAE:
+		tok, err = TrainVQVAE(t.Context(), vectors, vq, nil)
+	case KindFSQ:
+		tok, err = TrainFSQ(t.Context(), vectors, fsq, nil)
+	case KindBSQ:
+		tok, err = TrainBSQ(t.Context(), vectors, bsq, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// learned fits one small autoencoder of each kind.
+func learned(t testing.TB, vectors []feature.Vector) []Tokenizer {
+	t.Helper()
+	var toks []Tokenizer
+	for _, kind := range []string{KindVQVAE, KindFSQ, KindBSQ} {
+		toks = append(toks, fitSmall(t, kind, vectors, 1))
+	}
+	return toks
+}
+
 func tensorMap(tok Tokenizer) map[string]Tensor {
 	m := map[string]Tensor{}
 	for _, t := range tok.Tensors() {
@@ -86,40 +118,41 @@ func TestVQVAEReconstructsBetterThanQuantiles(t *testing.T) {
 func TestFitIsTheSameForAnyNumberOfWorkers(t *testing.T) {
 	vectors := heavy(1500, 3)
 	defer parallel.SetWorkers(parallel.SetWorkers(1))
-	want := fit(t, vectors, small())
-	tokens := EncodeAll(want, vectors)
-	for _, n := range []int{2, 3} {
+	want := learned(t, vectors)
+	for _, n := range []int{2, 3, 4} {
 		parallel.SetWorkers(n)
-		got := fit(t, vectors, small())
-		if d := cmp.Diff(want.Tensors(), got.Tensors()); d != "" {
-			t.Fatalf("%d workers: other tensors:\n%s", n, d)
-		}
-		if !slices.Equal(EncodeAll(got, vectors), tokens) {
-			t.Errorf("%d workers: other tokens", n)
+		for i, got := range learned(t, vectors) {
+			if d := cmp.Diff(want[i].Tensors(), got.Tensors()); d != "" {
+				t.Fatalf("%s, %d workers: other tensors:\n%s", got.Kind(), n, d)
+			}
+			if !slices.Equal(EncodeAll(got, vectors), EncodeAll(want[i], vectors)) {
+				t.Errorf("%s, %d workers: other tokens", got.Kind(), n)
+			}
 		}
 	}
-	other := small()
-	other.Seed++
-	if cmp.Equal(want.Tensors(), fit(t, vectors, other).Tensors()) {
-		t.Error("another seed gives the same tokenizer")
+	for i, kind := range []string{KindVQVAE, KindFSQ, KindBSQ} {
+		if other := fitSmall(t, kind, vectors, 2); cmp.Equal(want[i].Tensors(), other.Tensors()) {
+			t.Errorf("%s: another seed gives the same tokenizer", kind)
+		}
 	}
 }
 
 func TestEncodeAllAgreesWithEncode(t *testing.T) {
-	v := fit(t, heavy(500, 4), small())
-	for _, n := range []int{0, 1, 2, chunk - 1, chunk, chunk + 1} {
-		vectors := heavy(n, 5)
-		tokens := EncodeAll(v, vectors)
-		for i := 0; i < n; i += 37 {
-			if got := v.Encode(vectors[i]); got != int(tokens[i]) {
-				t.Fatalf("of %d vectors, number %d: Encode = %d, EncodeAll = %d", n, i, got, tokens[i])
+	for _, tok := range learned(t, heavy(500, 4)) {
+		for _, n := range []int{0, 1, 2, chunk - 1, chunk, chunk + 1} {
+			vectors := heavy(n, 5)
+			tokens := EncodeAll(tok, vectors)
+			for i := 0; i < n; i += 37 {
+				if got := tok.Encode(vectors[i]); got != int(tokens[i]) {
+					t.Fatalf("%s: of %d vectors, number %d: Encode = %d, EncodeAll = %d", tok.Kind(), n, i, got, tokens[i])
+				}
 			}
 		}
 	}
 }
 
 func TestEncodeTakesAnyNumber(t *testing.T) {
-	v := fit(t, heavy(500, 4), small())
+	fitted := learned(t, heavy(500, 4))
 	q, err := FitQuantile(heavy(500, 4), 64)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +163,7 @@ func TestEncodeTakesAnyNumber(t *testing.T) {
 		for f := range x {
 			x[f] = number.Draw(t, feature.Names[f])
 		}
-		for _, tok := range []Tokenizer{v, q} {
+		for _, tok := range append(fitted, q) {
 			if k := tok.Encode(x); k < 0 || k >= tok.Codes() || !tok.Decode(k).Finite() {
 				t.Fatalf("%s: Encode(%v) = %d", tok.Kind(), x, k)
 			}
@@ -140,18 +173,19 @@ func TestEncodeTakesAnyNumber(t *testing.T) {
 	for f := range nan {
 		nan[f] = math.NaN()
 	}
-	if got, want := v.Encode(nan), v.Encode(zero); got != want {
-		t.Errorf("Encode of NaN = %d, want the token of 0, %d", got, want)
+	for _, tok := range fitted {
+		if got, want := tok.Encode(nan), tok.Encode(zero); got != want {
+			t.Errorf("%s: Encode of NaN = %d, want the token of 0, %d", tok.Kind(), got, want)
+		}
 	}
 }
 
 func TestTinySamplesAreFitted(t *testing.T) {
-	c := small()
-	c.Epochs, c.MinSteps = 1, 20
 	for _, vectors := range [][]feature.Vector{heavy(2, 1), heavy(10, 1), make([]feature.Vector, 100)} {
-		v := fit(t, vectors, c)
-		if k := v.Encode(vectors[0]); k < 0 || k >= c.Codes {
-			t.Errorf("%d vectors: Encode = %d", len(vectors), k)
+		for _, tok := range learned(t, vectors) {
+			if k := tok.Encode(vectors[0]); k < 0 || k >= tok.Codes() {
+				t.Errorf("%s, %d vectors: Encode = %d", tok.Kind(), len(vectors), k)
+			}
 		}
 	}
 }
@@ -182,75 +216,9 @@ func TestFitRefuses(t *testing.T) {
 			}
 		}
 	}
-	_, err := TrainVQVAE(cancelled, heavy(100, 1), small(), nil)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("TrainVQVAE = %v, want context.Canceled", err)
-	}
-}
-
-// TestGradients compares the analytic gradients with central differences of
-// the loss that they belong to: what the quantisation adds to z, and the code
-// in the commitment, are constants.
-func TestGradients(t *testing.T) {
-	const R = 24
-	config := small()
-	config.Codes, config.Hidden, config.Commitment = 8, 7, 0.5
-	for _, quantise := range []bool{false, true} {
-		tr := newTrainer(heavy(R, 6), config)
-		tr.tokens, tr.q = make([]int32, R), make([]float32, R*config.CodeDim)
-		tr.dy, tr.dz = make([]float32, R*feature.Size), make([]float32, R*config.CodeDim)
-		tr.book.seed(tr.encodeRows(tr.x, R), R, rng.New(7))
-
-		z, _, _ := tr.gradients(tr.x, R, quantise)
-		shift, code := make([]float64, len(z)), make([]float64, len(z))
-		if quantise {
-			for i := range z {
-				code[i] = float64(tr.q[i])
-				shift[i] = code[i] - float64(z[i])
-			}
-		}
-		var te, td trace
-		loss := func() float64 {
-			z := tr.encoder.forward(&te, tr.x, R)
-			q := make([]float32, len(z))
-			sum := 0.0
-			for i := range z {
-				q[i] = float32(float64(z[i]) + shift[i])
-				if quantise {
-					d := float64(z[i]) - code[i]
-					sum += config.Commitment * d * d / float64(len(z))
-				}
-			}
-			for i, y := range tr.decoder.forward(&td, q, R) {
-				d := float64(y) - float64(tr.x[i])
-				sum += d * d / (R * feature.Size)
-			}
-			return sum
-		}
-
-		for _, g := range tr.groups {
-			largest := 0.0
-			for _, d := range g.Grad {
-				largest = max(largest, math.Abs(float64(d)))
-			}
-			if largest == 0 {
-				t.Fatalf("quantise %v: %s has no gradient", quantise, g.Name)
-			}
-			for i := range g.Param {
-				const h = 1e-2
-				old := g.Param[i]
-				g.Param[i] = old + h
-				up := loss()
-				g.Param[i] = old - h
-				down := loss()
-				g.Param[i] = old
-				numeric := (up - down) / (2 * h)
-				// Third derivatives of softsign times h² and float32
-				// rounding over h: both under a percent of the largest.
-				if d := math.Abs(numeric - float64(g.Grad[i])); d > 0.01*largest {
-					t.Errorf("quantise %v: %s[%d]: gradient %v, differences give %v", quantise, g.Name, i, g.Grad[i], numeric)
-				}
-			}
+	for _, kind := range Kinds() {
+		if tok, err := Fit(cancelled, kind, heavy(100, 1), 64, 1, nil); tok != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("Fit of %s = %v, %v, want context.Canceled", kind, tok, err)
 		}
 	}
 }
@@ -261,7 +229,7 @@ func TestLoadGivesTheSameTokenizer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []Tokenizer{fit(t, train, small()), q} {
+	for _, want := range append(learned(t, train), q) {
 		got, err := Load(want.Kind(), configJSON(t, want), tensorMap(want))
 		if err != nil {
 			t.Fatal(err)
@@ -278,7 +246,8 @@ func TestLoadGivesTheSameTokenizer(t *testing.T) {
 }
 
 func TestLoadRefusesForeignFiles(t *testing.T) {
-	v := fit(t, heavy(300, 8), small())
+	made := learned(t, heavy(300, 8))
+	v, f, b := made[0], made[1], made[2]
 	q, err := FitQuantile(heavy(300, 8), 16)
 	if err != nil {
 		t.Fatal(err)
@@ -310,6 +279,18 @@ func TestLoadRefusesForeignFiles(t *testing.T) {
 		{"NaN", v, "", "", edit("encoder.0.bias", func(x *Tensor) { x.Data[3] = float32(math.NaN()) }), "encoder.0.bias"},
 		{"scale 0", v, "", "", edit("input.scale", func(x *Tensor) { x.Data[0] = 0 }), "positive"},
 		{"edges", q, "", "", edit("edges", func(x *Tensor) { x.Data[0] = 1e9 }), "ascending"},
+		{"fsq codes", f, "", `{"codes": 100}`, nil, "power of two from 16"},
+		{"fsq codebook", f, "", "", func(m map[string]Tensor) { m["codebook"] = Tensor{} }, `["codebook"]`},
+		{"fsq levels", f, "", strings.Replace(string(configJSON(t, f)), `"codes":64`, `"codes":512`, 1), nil, "encoder.2.weight"},
+		{"fsq infinity", f, "", "", edit("decoder.2.bias", func(x *Tensor) { x.Data[0] = float32(math.Inf(1)) }), "decoder.2.bias"},
+		{"fsq empty", f, "", "null", nil, "codes 0"},
+		{"fsq as vqvae", f, KindVQVAE, "", nil, "code_dim"},
+		{"bsq codes", b, "", `{"codes": 48}`, nil, "bsq wants a power of two"},
+		{"bsq bits", b, "", strings.Replace(string(configJSON(t, b)), `"codes":64`, `"codes":32`, 1), nil, "encoder.2.weight"},
+		{"bsq negative", b, "", `{"codes": -64}`, nil, "codes -64"},
+		{"bsq sharpness", b, "", strings.Replace(string(configJSON(t, b)), `"sharpness":`, `"sharpness":-`, 1), nil, "sharpness"},
+		{"bsq missing", b, "", "", func(m map[string]Tensor) { delete(m, "input.mean") }, `"input.mean" is missing`},
+		{"bsq short data", b, "", "", edit("encoder.1.weight", func(x *Tensor) { x.Data = x.Data[1:] }), "encoder.1.weight"},
 		{"quantile codes", q, "", `{"codes": 17}`, nil, "edges"},
 	} {
 		kind, config, tensors := c.tok.Kind(), configJSON(t, c.tok), tensorMap(c.tok)
@@ -330,12 +311,14 @@ func TestLoadRefusesForeignFiles(t *testing.T) {
 }
 
 func FuzzLoadConfig(f *testing.F) {
-	v := fit(f, heavy(100, 8), small())
-	tensors := tensorMap(v)
-	f.Add(configJSON(f, v))
-	f.Add([]byte(`{"codes":-1}`))
-	f.Fuzz(func(t *testing.T, config []byte) {
-		if tok, err := Load(KindVQVAE, config, tensors); err == nil {
+	made := learned(f, heavy(100, 8))
+	for i, tok := range made {
+		f.Add(i, configJSON(f, tok))
+	}
+	f.Add(0, []byte(`{"codes":-1}`))
+	f.Fuzz(func(t *testing.T, i int, config []byte) {
+		of := made[uint(i)%uint(len(made))]
+		if tok, err := Load(of.Kind(), config, tensorMap(of)); err == nil {
 			tok.Encode(feature.Vector{1, 2, 3, 4, 5})
 		}
 	})

@@ -13,12 +13,12 @@ import (
 
 // Preparation says how candles become tokens.
 type Preparation struct {
-	Split    dataset.Split // the zero value: 80% and 90% quantiles of all dates
-	Scaler   string        // feature.EWMA or feature.Global
-	Kind     string        // of the tokenizer; empty: VQ-VAE
-	Shapes   int           // of a product code; 0: [tokenizer.ProductShapes]
-	VQ       tokenizer.VQConfig
-	Inputs   dataset.Inputs // what the model sees beside tokens
+	Split    dataset.Split      // the zero value: 80% and 90% quantiles of all dates
+	Scaler   string             // of feature.EWMA, feature.HAR and feature.Global
+	Kind     string             // of the tokenizer, one of tokenizer.Kinds; empty: a VQ-VAE
+	VQ       tokenizer.VQConfig // of a VQ-VAE; other kinds take Codes and Seed from it
+	Shapes   int                // of a product code; 0: [tokenizer.ProductShapes]
+	Inputs   dataset.Inputs     // what the model sees beside tokens
 	Build    string
 	Progress func(tokenizer.VQProgress) // may be nil
 }
@@ -46,20 +46,7 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	var tok tokenizer.Tokenizer
-	switch p.Kind {
-	case tokenizer.KindProduct:
-		shapes := p.Shapes
-		if shapes == 0 {
-			shapes = tokenizer.ProductShapes(p.VQ.Codes)
-		}
-		if shapes < 1 || p.VQ.Codes%shapes != 0 {
-			return nil, fmt.Errorf("train: %d codes are no multiple of %d shapes", p.VQ.Codes, shapes)
-		}
-		tok, err = tokenizer.FitProduct(vectors, p.VQ.Codes/shapes, shapes, p.VQ.Seed)
-	default:
-		tok, err = tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
-	}
+	tok, err := fitTokenizer(ctx, vectors, p)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +64,27 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 		b.Fit = append(b.Fit, fit...)
 	}
 	return b, nil
+}
+
+func fitTokenizer(ctx context.Context, vectors []feature.Vector, p Preparation) (tokenizer.Tokenizer, error) {
+	if p.Kind == tokenizer.KindProduct && p.Shapes > 0 {
+		if p.VQ.Codes%p.Shapes != 0 {
+			return nil, fmt.Errorf("train: %d codes are no multiple of %d shapes", p.VQ.Codes, p.Shapes)
+		}
+		tok, err := tokenizer.FitProduct(vectors, p.VQ.Codes/p.Shapes, p.Shapes, p.VQ.Seed)
+		if err != nil {
+			return nil, err
+		}
+		return tok, nil
+	}
+	if p.Kind != "" && p.Kind != tokenizer.KindVQVAE {
+		return tokenizer.Fit(ctx, p.Kind, vectors, p.VQ.Codes, p.VQ.Seed, p.Progress)
+	}
+	tok, err := tokenizer.TrainVQVAE(ctx, vectors, p.VQ, p.Progress)
+	if err != nil {
+		return nil, err // not a nil *VQVAE in an interface
+	}
+	return tok, nil
 }
 
 // Vectors returns the scaled features of every candle of a part.

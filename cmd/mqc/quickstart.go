@@ -22,7 +22,7 @@ import (
 )
 
 func (a *app) quickstart() *cobra.Command {
-	out, data, scale := "quickstart", "", feature.EWMA
+	out, data, scale, kind := "quickstart", "", feature.EWMA, ""
 	c := &cobra.Command{
 		Use:   "quickstart",
 		Short: "Everything once: data, tokenizer, four stages, evaluation, forecast",
@@ -32,11 +32,17 @@ dates beside the baselines, and draw a forecast.`,
 		Example: "  mqc quickstart\n  mqc quickstart --data my_csvs --out runs/mine",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.runQuickstart(c, quickDefaults(data, out, scale, a.seed))
+			q := quickDefaults(data, out, scale, a.seed)
+			q.kind = kind
+			if err := tokenizer.CheckCodes(kind, q.codes.Codes); err != nil {
+				return newUsageError(c, err)
+			}
+			return a.runQuickstart(c, q)
 		},
 	}
 	c.Flags().StringVar(&data, "data", data, "folder of CSV files (default: a synthetic market)")
 	c.Flags().StringVar(&out, "out", out, "folder for everything that it makes")
+	bindKind(c, &kind)
 	bindData(c, &scale, nil, nil)
 	return c
 }
@@ -45,6 +51,7 @@ dates beside the baselines, and draw a forecast.`,
 type quickConfig struct {
 	data, out, scale string
 	market           market.SyntheticConfig // where data is empty
+	kind             string                 // of the tokenizer
 	codes            tokenizer.VQConfig
 	shape            gpt.Config
 	stages           [4]train.Recipe
@@ -60,7 +67,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 	}
 	q := quickConfig{
 		data: data, out: out, scale: scale,
-		market: market.DefaultSynthetic(), codes: tokenizer.DefaultVQ(), shape: shape,
+		market: market.DefaultSynthetic(), kind: tokenizer.KindVQVAE, codes: tokenizer.DefaultVQ(), shape: shape,
 		stages: quickStages(shape, seed), truthSamples: truthSamples, paths: 256,
 	}
 	q.market.Seed = seed
@@ -101,8 +108,8 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	if err != nil {
 		return err
 	}
-	a.talk("tokenizer: fitting %d codes", q.codes.Codes)
-	bundle, err := train.Prepare(c.Context(), series, train.Preparation{Scaler: q.scale, VQ: q.codes, Build: version})
+	a.talk("tokenizer: fitting %d codes (%s)", q.codes.Codes, q.kind)
+	bundle, err := train.Prepare(c.Context(), series, train.Preparation{Scaler: q.scale, Kind: q.kind, VQ: q.codes, Build: version})
 	if err != nil {
 		return err
 	}

@@ -14,61 +14,106 @@ import (
 	"github.com/micro-quant/mqc/train"
 )
 
+// tokenizeFlags are the flags of tokenize.
+type tokenizeFlags struct {
+	data, out, tokens string
+	kind, scale       string
+	valFrom, testFrom string
+	codes             []int
+	compare           bool
+}
+
 func (a *app) tokenize() *cobra.Command {
-	data, out, tokens := defaultFolder, defaultTokenizer, defaultTokens
-	codes := tokenizer.DefaultVQ().Codes
-	var scale, valFrom, testFrom string
+	f := &tokenizeFlags{data: defaultFolder, out: defaultTokenizer, tokens: defaultTokens, codes: []int{tokenizer.DefaultVQ().Codes}}
 	c := &cobra.Command{
-		Use:     "tokenize",
-		Short:   "Fit a tokenizer and write all candles as tokens",
-		Long:    "Fit a VQ-VAE on the training dates, measure it on validation beside quantile\nbins of the same number, and write all candles as tokens.",
-		Example: "  mqc tokenize --data data --codes 512",
+		Use:   "tokenize",
+		Short: "Fit a tokenizer and write all candles as tokens",
+		Long: `Fit a tokenizer on the training dates, measure it on validation beside quantile
+bins of the same number, and write all candles as tokens.
+
+vqvae learns where its codes lie, which serves every number of them. The codes
+of fsq are a grid (a power of two from 16) and those of bsq the corners of a
+cube on a sphere (a power of two): nothing to collapse, but not all are used.
+quantile cuts the log return alone into equally full bins.
+
+With --compare every kind, or that of --kind, is fitted with every number of
+--codes and measured on training and on validation; no file is written.`,
+		Example: "  mqc tokenize --data data --codes 512\n  mqc tokenize --data data --compare --codes 64,128,512",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := errors.Join(checkOut(out), checkOut(tokens)); err != nil {
-				return err
-			}
-			src, err := openSource(data)
-			if err != nil {
-				return err
-			}
-			if src.Tokens != "" {
-				return usagef(c, "--data %s is a token file: want candles", data)
-			}
-			split, err := parseSplit(c, valFrom, testFrom)
-			if err != nil {
-				return err
-			}
-			vq := tokenizer.DefaultVQ()
-			vq.Codes, vq.Seed = codes, a.seed
-			if err := vq.Validate(); err != nil {
-				return newUsageError(c, err)
-			}
-			series, err := src.series()
-			if err != nil {
-				return err
-			}
-			bundle, err := train.Prepare(c.Context(), series, train.Preparation{
-				Split: split, Scaler: scale, VQ: vq, Build: version,
-				Progress: func(p tokenizer.VQProgress) {
-					if p.Epoch%max(1, p.Epochs/10) == 0 {
-						a.talk("epoch %d of %d: reconstruction error %.4f", p.Epoch, p.Epochs, p.Recon)
-					}
-				},
-			})
-			if err != nil {
-				return err
-			}
-			return a.writeTokenizer(bundle, series, out, tokens)
-		},
+		RunE:    func(c *cobra.Command, _ []string) error { return a.runTokenize(c, f) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&data, "data", data, "folder of CSV files, or one CSV file")
-	flags.IntVar(&codes, "codes", codes, "size of the codebook")
-	flags.StringVar(&out, "out", out, "tokenizer file to write")
-	flags.StringVar(&tokens, "tokens", tokens, "token file to write, with a .json beside it")
-	bindData(c, &scale, &valFrom, &testFrom)
+	flags.StringVar(&f.data, "data", f.data, "folder of CSV files, or one CSV file")
+	flags.IntSliceVar(&f.codes, "codes", f.codes, "number of codes; with --compare several, by default 64,128,512")
+	flags.BoolVar(&f.compare, "compare", false, "measure all kinds beside each other")
+	flags.StringVar(&f.out, "out", f.out, "tokenizer file to write")
+	flags.StringVar(&f.tokens, "tokens", f.tokens, "token file to write, with a .json beside it")
+	bindKind(c, &f.kind)
+	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	return c
+}
+
+func (a *app) runTokenize(c *cobra.Command, f *tokenizeFlags) error {
+	kinds := []string{f.kind}
+	if f.compare {
+		for _, name := range []string{"out", "tokens"} {
+			if c.Flags().Changed(name) {
+				return usagef(c, "--%s: --compare writes no file", name)
+			}
+		}
+		if !c.Flags().Changed("kind") {
+			kinds = tokenizer.Kinds()
+		}
+		if !c.Flags().Changed("codes") {
+			f.codes = []int{64, 128, 512}
+		}
+	} else if len(f.codes) != 1 {
+		return usagef(c, "--codes %v: want one number; --compare takes several", f.codes)
+	}
+	for _, kind := range kinds {
+		for _, codes := range f.codes {
+			if err := tokenizer.CheckCodes(kind, codes); err != nil {
+				return newUsageError(c, err)
+			}
+		}
+	}
+	if !f.compare {
+		if err := errors.Join(checkOut(f.out), checkOut(f.tokens)); err != nil {
+			return err
+		}
+	}
+	src, err := openSource(f.data)
+	if err != nil {
+		return err
+	}
+	if src.Tokens != "" {
+		return usagef(c, "--data %s is a token file: want candles", f.data)
+	}
+	split, err := parseSplit(c, f.valFrom, f.testFrom)
+	if err != nil {
+		return err
+	}
+	series, err := src.series()
+	if err != nil {
+		return err
+	}
+	vq := tokenizer.DefaultVQ()
+	vq.Seed = a.seed
+	p := train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, VQ: vq, Build: version}
+	if f.compare {
+		return a.compareTokenizers(c.Context(), series, p, kinds, f.codes)
+	}
+	p.VQ.Codes = f.codes[0]
+	p.Progress = func(p tokenizer.VQProgress) {
+		if p.Epoch%max(1, p.Epochs/10) == 0 {
+			a.talk("epoch %d of %d: reconstruction error %.4f", p.Epoch, p.Epochs, p.Recon)
+		}
+	}
+	bundle, err := train.Prepare(c.Context(), series, p)
+	if err != nil {
+		return err
+	}
+	return a.writeTokenizer(bundle, series, f.out, f.tokens)
 }
 
 // writeTokenizer saves a fitted tokenizer and the tokens of all series, and
@@ -119,11 +164,15 @@ type namedStats struct {
 // measureTokenizer compares a tokenizer with quantile bins of the same number
 // on the validation candles.
 func measureTokenizer(b *checkpoint.Bundle, series []*market.Series) ([]namedStats, error) {
-	fit, err := train.Vectors(*b.Scaler, series, b.Split, dataset.Train)
+	val, err := train.Vectors(*b.Scaler, series, b.Split, dataset.Val)
 	if err != nil {
 		return nil, err
 	}
-	val, err := train.Vectors(*b.Scaler, series, b.Split, dataset.Val)
+	stats := []namedStats{{b.Tokenizer.Kind(), tokenizer.Measure(b.Tokenizer, val)}}
+	if b.Tokenizer.Kind() == tokenizer.KindQuantile {
+		return stats, nil
+	}
+	fit, err := train.Vectors(*b.Scaler, series, b.Split, dataset.Train)
 	if err != nil {
 		return nil, err
 	}
@@ -131,5 +180,5 @@ func measureTokenizer(b *checkpoint.Bundle, series []*market.Series) ([]namedSta
 	if err != nil {
 		return nil, err
 	}
-	return []namedStats{{"VQ-VAE", tokenizer.Measure(b.Tokenizer, val)}, {"quantile bins", tokenizer.Measure(bins, val)}}, nil
+	return append(stats, namedStats{"quantile bins", tokenizer.Measure(bins, val)}), nil
 }

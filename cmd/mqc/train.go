@@ -49,8 +49,8 @@ training dates.`,
 	flags.StringVar(&f.data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer file, or any checkpoint that holds one")
 	f.bindShape(c)
+	bindKind(c, &f.kind)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
-	flags.StringVar(&f.kind, "kind", tokenizer.KindVQVAE, "kind of the tokenizer that is fitted: vqvae or product")
 	flags.IntVar(&f.shapes, "shapes", 0, "product: shapes of gap and wicks; the codes over the shapes are cells of the return (default: 8 for 512 codes)")
 	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs")
 	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for")
@@ -65,6 +65,14 @@ func bindData(c *cobra.Command, scale, valFrom, testFrom *string) {
 	if valFrom != nil {
 		c.Flags().StringVar(valFrom, "val-from", "", "first date of validation (default: 80% quantile of all dates)")
 		c.Flags().StringVar(testFrom, "test-from", "", "first date of the test (default: 90% quantile)")
+	}
+}
+
+// bindKind registers the choice of a tokenizer to fit.
+func bindKind(c *cobra.Command, kind *string) {
+	c.Flags().StringVar(kind, "kind", tokenizer.KindVQVAE, "tokenizer to fit: "+strings.Join(tokenizer.Kinds(), ", "))
+	if err := c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(tokenizer.Kinds(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is ours
 	}
 }
 
@@ -118,6 +126,9 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		return err
 	}
 	if bundle.Tokenizer != nil {
+		if kind := bundle.Tokenizer.Kind(); c.Flags().Changed("kind") && f.kind != kind {
+			return usagef(c, "--kind %s: the tokenizer is of the kind %s", f.kind, kind)
+		}
 		if n := bundle.Tokenizer.Codes(); c.Flags().Changed("vocab") && shape.Vocab != n {
 			return usagef(c, "--vocab %d: the tokenizer has %d codes", shape.Vocab, n)
 		}
@@ -156,6 +167,9 @@ func parseSplit(c *cobra.Command, valFrom, testFrom string) (s dataset.Split, er
 // prepare reads candles and brings a tokenizer: the given one, or one fitted on
 // the training dates.
 func (a *app) prepare(c *cobra.Command, series []*market.Series, f *pretrainFlags, codes int, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
+	if err := tokenizer.CheckCodes(f.kind, codes); f.tokenizer == "" && err != nil {
+		return nil, nil, newUsageError(c, err)
+	}
 	inputs, err := f.inputsOf(series)
 	if err != nil {
 		return nil, nil, newUsageError(c, err)
@@ -169,7 +183,7 @@ func (a *app) prepare(c *cobra.Command, series []*market.Series, f *pretrainFlag
 	} else {
 		vq := tokenizer.DefaultVQ()
 		vq.Codes, vq.Seed = codes, a.seed
-		a.talk("tokenizer: fitting %d codes on the training dates", codes)
+		a.talk("tokenizer: fitting %d codes (%s) on the training dates", codes, f.kind)
 		bundle, err = train.Prepare(c.Context(), series, train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, Shapes: f.shapes, VQ: vq, Inputs: inputs, Build: version})
 		if err != nil {
 			return nil, nil, err
