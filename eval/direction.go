@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"math"
 
 	"github.com/micro-quant/mqc/density"
 	"github.com/micro-quant/mqc/internal/parallel"
@@ -20,11 +21,11 @@ type DirectionTable struct {
 // DirectionRow is one model or baseline.
 type DirectionRow struct {
 	Name     string       `json:"name"`
-	Hits     float64      `json:"hits"` // share of signs that were right
+	Hits     score.Number `json:"hits"` // share of signs that were right; null: the law never leans to a side
 	Lo       float64      `json:"lo"`   // Wilson's interval, 95%
 	Hi       float64      `json:"hi"`
 	Count    int          `json:"count"`
-	Binomial float64      `json:"binomial_p"` // that of hits where each is as likely as the commoner sign
+	Binomial score.Number `json:"binomial_p"` // that of hits where each is as likely as the commoner sign
 	PT       score.Number `json:"pt_p"`       // Pesaran–Timmermann 1992; null: the law never changes its mind
 	Brier    float64      `json:"brier"`      // mean (P(up) − up)²; .25 is a coin
 }
@@ -50,13 +51,14 @@ func (c *Contest) Direction(ctx context.Context) (*DirectionTable, error) {
 			return nil, err
 		}
 		lean := c.each(l, func(d density.Density) float64 { return 0.5 - d.CDF(0) })
-		row := DirectionRow{Name: l.name}
+		nan := score.Number(math.NaN())
+		row := DirectionRow{Name: l.name, Hits: nan, Binomial: nan}
 		hits, n := score.HitRate(lean, c.returns)
 		row.Count = n
 		if n > 0 {
-			row.Hits = float64(hits) / float64(n)
+			row.Hits = score.Number(float64(hits) / float64(n))
 			row.Lo, row.Hi = score.Wilson(hits, n, confidence)
-			row.Binomial = score.Binomial(hits, n, t.Majority)
+			row.Binomial = score.Number(score.Binomial(hits, n, t.Majority))
 		}
 		_, p := score.PesaranTimmermann(lean, c.returns)
 		row.PT = score.Number(p)

@@ -21,6 +21,7 @@ func (a *app) eval() *cobra.Command {
 	var data, part, precision, level string
 	var seqLen int
 	var baselines []string
+	var asCSV bool
 	drawn := eval.DefaultPaths()
 	c := &cobra.Command{
 		Use:     "eval",
@@ -82,6 +83,9 @@ was fitted on are refused.`,
 				}
 				results = append(results, more...)
 			}
+			if asCSV {
+				return a.printCSV(results)
+			}
 			return a.printLevels(level, results)
 		},
 	}
@@ -90,6 +94,7 @@ was fitted on are refused.`,
 	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
 	bindOwnPrecision(c.Flags(), &precision)
 	c.Flags().StringVar(&level, "level", levelToken, "what is scored: "+strings.Join(evalLevels, ", "))
+	c.Flags().BoolVar(&asCSV, "csv", false, "print one line for each number")
 	c.Flags().StringSliceVar(&baselines, "baselines", nil, "baselines by name, with commas (default: all)")
 	c.Flags().IntVar(&drawn.Paths, "paths", drawn.Paths, "level path: paths from each origin")
 	c.Flags().IntVar(&drawn.Origins, "origins", drawn.Origins, "level path: origins at most")

@@ -161,7 +161,7 @@ func (a *app) printDirection(t *eval.DirectionTable) {
 	a.say("sign of the next log return: %d candles on %d dates (%s); the commoner sign has %s", t.Targets, t.Dates, scopeLabel(t.Scope), percent(t.Majority))
 	out := newTable("model", "hits", "95% interval", "binomial p", "Pesaran–Timmermann p", "Brier")
 	for _, r := range t.Rows {
-		out.add(r.Name, percent(r.Hits), percent(r.Lo)+"–"+percent(r.Hi), pValue(r.Binomial), pValue(float64(r.PT)), fmt.Sprintf("%.4f", r.Brier))
+		out.add(r.Name, percent(float64(r.Hits)), percent(r.Lo)+"–"+percent(r.Hi), pValue(float64(r.Binomial)), pValue(float64(r.PT)), fmt.Sprintf("%.4f", r.Brier))
 	}
 	a.say("%s", out)
 }
@@ -198,7 +198,12 @@ func (a *app) printPaths(t *eval.PathTable) {
 	}
 }
 
-func percent(x float64) string { return fmt.Sprintf("%.1f%%", 100*x) }
+func percent(x float64) string {
+	if x != x {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f%%", 100*x)
+}
 
 func pValue(p float64) string {
 	switch {
