@@ -199,8 +199,8 @@ func oneStep(b forecast.Baseline, series []*market.Series) func(stream, index in
 // tokens without a model.
 func (t *DensityTable) modelLaws(ctx context.Context, models []Named, series []*market.Series, part dataset.Part) ([]*dataset.Stream, []law, error) {
 	var first []*dataset.Stream
-	var laws []law
-	var members [][]predict.Law
+	var laws, own []law
+	var members [][]predict.Law // of models that share the cells of the first
 	for n, m := range models {
 		codec, err := m.Bundle.Codec()
 		if err != nil {
@@ -223,27 +223,67 @@ func (t *DensityTable) modelLaws(ctx context.Context, models []Named, series []*
 			t.Selected = t.Selected || selected
 		}
 		windows := dataset.EvalWindows(streams, part, m.Bundle.Model.SeqLen)
+		if codec.Emission == nil {
+			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, predict.ErrNoEmission)
+		}
+		if n == 0 {
+			first = streams
+			laws = append(laws, unigramLaw(codec, streams))
+		}
+		if m.Bundle.Model.Outputs > 0 {
+			found, err := predict.Outputs(ctx, m.Bundle.Runner(), streams, windows)
+			if err != nil {
+				return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+			}
+			own = append(own, law{name: m.Name, note: "mixture of t, no tokens", at: lookUpMixture(codec, streams, found)})
+			continue
+		}
 		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, 1)
 		if err != nil {
 			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 		}
 		cells := codec.Emission.Cells()
-		if n == 0 {
-			first = streams
-			laws = append(laws, unigramLaw(codec, streams))
-		}
-		laws = append(laws, law{name: m.Name, at: lookUp(cells, found)})
+		own = append(own, law{name: m.Name, at: lookUp(cells, found)})
 		if sameCells(cells, models[0].Bundle.Emission.Cells()) {
 			members = append(members, found)
 		}
 	}
-	if len(members) > 1 && len(members) == len(models) {
-		laws = append(laws, law{
-			name: fmt.Sprintf("ensemble of %d", len(members)),
-			note: "mean of the probabilities", at: lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members)),
-		})
+	laws = append(laws, own...)
+	if len(models) > 1 {
+		all := law{name: fmt.Sprintf("ensemble of %d", len(models)), note: "mean of the densities"}
+		if len(members) == len(models) {
+			all.at = lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members))
+		} else {
+			all.at = meanOf(own)
+		}
+		laws = append(laws, all)
 	}
 	return first, laws, nil
+}
+
+// meanOf is the mean of the densities of laws.
+func meanOf(laws []law) func(stream, index int) density.Density {
+	return func(stream, index int) density.Density {
+		parts := make([]density.Density, len(laws))
+		for i, l := range laws {
+			parts[i] = l.at(stream, index)
+		}
+		return density.Mean(parts...)
+	}
+}
+
+// lookUpMixture finds the density of a target among the outputs of a model
+// without logits.
+func lookUpMixture(codec dataset.Codec, streams []*dataset.Stream, outputs []predict.Output) func(stream, index int) density.Density {
+	head := codec.Emission.Mixture()
+	at := make(map[target]int, len(outputs))
+	for i, o := range outputs {
+		at[target{o.Stream, o.Index}] = i
+	}
+	return func(stream, index int) density.Density {
+		shift, unit := codec.Scaler.Return(streams[stream].States[index])
+		return head.At(outputs[at[target{stream, index}]].Values, shift, unit)
+	}
 }
 
 // sameCells reports whether probabilities of two sets of cells may be averaged.

@@ -50,9 +50,9 @@ training dates.`,
 	f.bindShape(c)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	flags.StringVar(&f.kind, "kind", tokenizer.KindVQVAE, "kind of the tokenizer that is fitted: vqvae or product")
-	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs")
-	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for")
-	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: volatility, calendar, asset (with commas)")
+	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs; mixture: no tokens, the parameters of a mixture of Student-t of the next return")
+	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for; none: inputs alone, as with --head mixture")
+	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: candle, volatility, calendar, asset (with commas)")
 	flags.Float64Var(&f.recipe.Average, "average", f.recipe.Average, "decay of the moving average of the weights that is validated and kept; 0: the weights themselves")
 	return c
 }
@@ -78,6 +78,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		return err
 	}
 	f.applyPreset(c)
+	f.applyHead(c)
 	shape, err := f.modelShape(c, f.recipe.Dropout)
 	if err != nil {
 		return newUsageError(c, err)
@@ -105,6 +106,9 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	var streams []*dataset.Stream
 	var series []*market.Series
 	if src.Tokens != "" {
+		if f.head == headMixture {
+			return usagef(c, "--head %s: bare tokens have no returns", f.head)
+		}
 		if len(f.inputs) > 0 {
 			return usagef(c, "--inputs %s: bare tokens have nothing beside them", strings.Join(f.inputs, ","))
 		}
@@ -122,7 +126,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	} else if largest := vocabulary(streams); largest > shape.Vocab {
 		return usagef(c, "--vocab %d: the token file has tokens up to %d", shape.Vocab, largest-1)
 	}
-	if shape.Head, shape.Embed, err = f.parts(); err != nil {
+	if err := f.setParts(&shape); err != nil {
 		return newUsageError(c, err)
 	}
 	if err := train.NewModel(bundle, series, shape, a.seed); err != nil {
