@@ -116,12 +116,13 @@ func (m Mixture) bracket(p, lo, hi float64) (float64, float64) {
 	return max(lo, least), min(hi, most)
 }
 
-// Of the quadrature of a CRPS: the nodes reach sinh(8), 1490 times the width of
-// the heaviest part, and lie 0.1 of that width apart in the middle.
-const (
-	crpsReach = 8.0
-	crpsNodes = 161
-)
+// Below is E[X; X ≤ x].
+func (m Mixture) Below(x float64) (sum float64) {
+	for i, d := range m.Parts {
+		sum += m.Weights[i] * d.Below(x)
+	}
+	return sum
+}
 
 // CRPS is the mean of those of the parts, less what they disagree about, which
 // does not depend on y:
@@ -129,8 +130,6 @@ const (
 //	Σ wᵢ·CRPS(Fᵢ, y) − ∫ Σ wᵢ·(Fᵢ(x) − F(x))² dx
 //
 // as (F − 1{x ≥ y})² is the mean of (Fᵢ − 1{x ≥ y})² less the variance of the Fᵢ.
-// The integrand is smooth and falls as the square of the tails: equal steps of u
-// with x = centre + width·sinh(u) find the integral.
 func (m Mixture) CRPS(y float64) float64 {
 	sum := 0.0
 	for i, d := range m.Parts {
@@ -139,23 +138,46 @@ func (m Mixture) CRPS(y float64) float64 {
 	if len(m.Parts) == 1 {
 		return sum
 	}
+	return sum - m.disagreement()
+}
+
+// Of the quadrature of the disagreement, in u of x = centre + width·sinh(u). With
+// steps of 0.2 the sum over parts as narrow as a tenth of the width is right to
+// 1e-4 of the width; sinh(12) widths are beyond all tails.
+const (
+	crpsStep   = 0.2
+	crpsReach  = 12.0
+	crpsMiddle = 3.0  // |u| up to which no term is taken for the last
+	crpsLast   = 1e-8 // of the sum: a term that ends it
+)
+
+// disagreement is ∫ Σ wᵢ·(Fᵢ(x) − F(x))² dx by equal steps of u, outwards from
+// the middle of the heaviest part. The integrand falls as the square of the tails.
+func (m Mixture) disagreement() float64 {
 	d := m.heaviest()
 	centre := d.Quantile(0.5)
 	width := d.Quantile(0.75) - centre
-	const step = 2 * crpsReach / (crpsNodes - 1)
-	spread, at := 0.0, make([]float64, len(m.Parts))
-	for k := range crpsNodes {
-		u := -crpsReach + step*float64(k)
-		x := centre + width*math.Sinh(u)
-		mean, square := 0.0, 0.0
+	at := make([]float64, len(m.Parts))
+	term := func(u float64) float64 {
+		x, mean, variance := centre+width*math.Sinh(u), 0.0, 0.0
 		for i, d := range m.Parts {
 			at[i] = d.CDF(x)
 			mean += m.Weights[i] * at[i]
 		}
 		for i, F := range at {
-			square += m.Weights[i] * (F - mean) * (F - mean)
+			variance += m.Weights[i] * (F - mean) * (F - mean)
 		}
-		spread += square * math.Cosh(u)
+		return variance * math.Cosh(u)
 	}
-	return sum - spread*step*width
+	sum := term(0)
+	for _, side := range []float64{-1, 1} {
+		for u := crpsStep; u <= crpsReach; u += crpsStep {
+			t := term(side * u)
+			sum += t
+			if u > crpsMiddle && t < crpsLast*sum {
+				break
+			}
+		}
+	}
+	return sum * crpsStep * width
 }
