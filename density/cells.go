@@ -17,8 +17,9 @@ type Cells struct {
 
 	below  []float64 // (M+1) T's distribution function at the edges, 0 and 1 at the ends
 	first  []float64 // (M) ∫u dx over a cell with u = T's distribution within it, 0 to 1
-	means  []float64 // (M) of T within a cell
 	second []float64 // (M) ∫u² dx; in the first cell that is all, in the last ∫(1−u)² dx
+
+	mean []float64 // (M) E[x] of T within a cell
 }
 
 // tailCells are the outermost shares of the probability of a tail cell that get
@@ -65,7 +66,7 @@ func CellsAt(t StudentT, edges []float64) (*Cells, error) {
 	}
 	c.below = append(c.below, 1)
 	for j := range c.Len() {
-		c.means = append(c.means, (t.Below(c.hi(j))-t.Below(c.lo(j)))/c.Mass(j))
+		c.mean = append(c.mean, (t.Below(c.hi(j))-t.Below(c.lo(j)))/c.Mass(j))
 		c.first = append(c.first, c.integral(j, c.lo(j), c.hi(j), func(u float64) float64 { return u }))
 		square := func(u float64) float64 { return u * u }
 		if j == c.Len()-1 {
@@ -192,17 +193,6 @@ func (d *Piecewise) Quantile(p float64) float64 {
 		u = min(max((p-d.cum[j])/d.p[j], 0), 1)
 	}
 	return d.sigma * d.cells.At(j, u)
-}
-
-// Below is E[X; X ≤ x].
-func (d *Piecewise) Below(x float64) (sum float64) {
-	z := x / d.sigma
-	at := d.cells.Index(z)
-	for j, mean := range d.cells.means[:at] {
-		sum += d.p[j] * mean
-	}
-	sum += d.p[at] / d.cells.Mass(at) * (d.cells.T.Below(z) - d.cells.T.Below(d.cells.lo(at)))
-	return d.sigma * sum
 }
 
 // CRPS is ∫(F(x) − 1{x ≥ y})² dx: over whole cells from what the cells know of

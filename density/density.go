@@ -51,18 +51,6 @@ func (d StudentT) CDF(x float64) float64 { return d.unit().CDF((x - d.Mu) / d.Sc
 // Quantile is the inverse of CDF.
 func (d StudentT) Quantile(p float64) float64 { return d.Mu + d.Scale*d.unit().Quantile(p) }
 
-// Below is E[X; X ≤ x]: the derivative of f(t)·(ν+t²) is (1−ν)·t·f(t).
-func (d StudentT) Below(x float64) float64 {
-	switch {
-	case math.IsInf(x, -1):
-		return 0
-	case math.IsInf(x, 1):
-		return d.Mu
-	}
-	z := (x - d.Mu) / d.Scale
-	return d.Mu*d.unit().CDF(z) - d.Scale*math.Exp(logNorm(d.Nu)-(d.Nu-1)/2*math.Log1p(z*z/d.Nu))*d.Nu/(d.Nu-1)
-}
-
 // Std is the standard deviation, infinite for Nu ≤ 2.
 func (d StudentT) Std() float64 {
 	if d.Nu <= 2 {
