@@ -9,6 +9,7 @@ import "fmt"
 //	Weights   (B, T)      1 where the target counts, else 0
 //	Cond      (B, T, K)   K small integers per position, added as embeddings; nil: none
 //	Features  (B, T, F)   F floats per position, projected and added; nil: none
+//	Returns   (B, T)      scaled log return of each target; nil for bare tokens
 type Batch struct {
 	B, T     int
 	Inputs   []int32
@@ -16,6 +17,7 @@ type Batch struct {
 	Weights  []float32
 	Cond     []int32
 	Features []float32
+	Returns  []float32
 }
 
 // Gather lays the windows side by side. A window shorter than T is filled up
@@ -39,6 +41,9 @@ func Gather(streams []*Stream, windows []Window, T int) Batch {
 	if F > 0 {
 		b.Features = make([]float32, b.B*T*F)
 	}
+	if len(windows) > 0 && streams[windows[0].Stream].Returns != nil {
+		b.Returns = make([]float32, b.B*T)
+	}
 	for i, w := range windows {
 		s := streams[w.Stream]
 		tokens := s.Tokens
@@ -48,6 +53,9 @@ func Gather(streams []*Stream, windows []Window, T int) Batch {
 		row := i * T
 		copy(b.Inputs[row:row+w.Len], tokens[w.Start:])
 		copy(b.Targets[row:row+w.Len], tokens[w.Start+1:])
+		if b.Returns != nil {
+			copy(b.Returns[row:row+w.Len], s.Returns[w.Start+1:])
+		}
 		copy(b.Cond[row*K:(row+w.Len)*K], s.Cond[w.Start*K:])
 		copy(b.Features[row*F:(row+w.Len)*F], s.Features[w.Start*F:])
 		for t := range w.Len {

@@ -9,9 +9,10 @@ import (
 )
 
 // Inputs says what a model sees with every token beside the token. All of it is
-// known before the candle that is to be predicted: the volatility so far, the
-// date for which it is predicted, and the asset.
+// known before the candle that is to be predicted: the newest candle itself, the
+// volatility so far, the date for which it is predicted, and the asset.
 type Inputs struct {
+	Candle     bool     `json:"candle,omitempty"`     // feature.CandleFeatures floats of the token's own candle
 	Volatility bool     `json:"volatility,omitempty"` // feature.StateFeatures floats
 	Calendar   bool     `json:"calendar,omitempty"`   // weekday of the next candle, and how long until then
 	Assets     []string `json:"assets,omitempty"`     // these by name; all others are alike
@@ -34,24 +35,30 @@ func (in Inputs) Cond() (sizes []int) {
 }
 
 // Features is the number of floats.
-func (in Inputs) Features() int {
-	if in.Volatility {
-		return feature.StateFeatures
+func (in Inputs) Features() (n int) {
+	if in.Candle {
+		n += feature.CandleFeatures
 	}
-	return 0
+	if in.Volatility {
+		n += feature.StateFeatures
+	}
+	return n
 }
 
 // Any reports whether there is anything.
-func (in Inputs) Any() bool { return in.Volatility || in.Calendar || len(in.Assets) > 0 }
+func (in Inputs) Any() bool { return in.Candle || in.Volatility || in.Calendar || len(in.Assets) > 0 }
 
 // append is [Codec.AppendInputs]; interval is the usual time between candles.
-func (in Inputs) append(cond []int32, features []float32, asset string, s feature.Scaler, state feature.State, now, next time.Time, interval time.Duration) ([]int32, []float32) {
+func (in Inputs) append(cond []int32, features []float32, asset string, s feature.Scaler, newest feature.Vector, state feature.State, now, next time.Time, interval time.Duration) ([]int32, []float32) {
 	if in.Calendar {
 		gap := int(next.Sub(now)/max(interval, 1)) - 1
 		cond = append(cond, int32(next.Weekday()), int32(min(max(gap, 0), maxGap-1)))
 	}
 	if len(in.Assets) > 0 {
 		cond = append(cond, int32(slices.Index(in.Assets, asset)+1))
+	}
+	if in.Candle {
+		features = newest.Features(features)
 	}
 	if in.Volatility {
 		features = s.Features(features, state)

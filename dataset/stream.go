@@ -36,6 +36,7 @@ type Stream struct {
 	Tokens   []int32
 	Candles  []market.Candle // nil for a token file
 	States   []feature.State // nil for a token file
+	Returns  []float32       // scaled log return of each token's candle; nil for a token file
 
 	// What goes in with token i beside it, about candle i+1, as the Inputs of
 	// the codec say: (n,K) and (n,F), nil where there is none. The date of
@@ -72,6 +73,7 @@ func (c Codec) Encode(series *market.Series) (*Stream, error) {
 		Times:    make([]time.Time, n),
 		Candles:  series.Candles[1:],
 		States:   make([]feature.State, 0, n+1),
+		Returns:  make([]float32, n),
 	}
 	vectors := make([]feature.Vector, n)
 	state := c.Scaler.Start(series.Candles[0])
@@ -85,29 +87,32 @@ func (c Codec) Encode(series *market.Series) (*Stream, error) {
 		if !vectors[i].Finite() {
 			return nil, fmt.Errorf("dataset: %s at %s: features %v are not finite", series.Symbol, candle.Time.Format(time.RFC3339), vectors[i])
 		}
+		s.Returns[i] = float32(vectors[i][feature.LogReturn])
 		state = c.Scaler.Advance(state, candle)
 	}
 	s.States = append(s.States, state)
 	s.Tokens = tokenizer.EncodeAll(c.Tokenizer, vectors)
-	c.addInputs(s)
+	c.addInputs(s, vectors)
 	return s, nil
 }
 
-// addInputs fills in what a model sees beside the tokens.
-func (c Codec) addInputs(s *Stream) {
+// addInputs fills in what a model sees beside the tokens; vectors are the scaled
+// candles.
+func (c Codec) addInputs(s *Stream, vectors []feature.Vector) {
 	if !c.Inputs.Any() {
 		return
 	}
 	next := append(slices.Clone(s.Times[1:]), s.Dates(len(s.Times), 1)...)
 	for i, t := range s.Times {
-		s.Cond, s.Features = c.AppendInputs(s.Cond, s.Features, s, s.States[i+1], t, next[i])
+		s.Cond, s.Features = c.AppendInputs(s.Cond, s.Features, s, vectors[i], s.States[i+1], t, next[i])
 	}
 }
 
 // AppendInputs appends what goes in with the candle of s at time now, for the
-// next one at time next; state is what is known between the two.
-func (c Codec) AppendInputs(cond []int32, features []float32, s *Stream, state feature.State, now, next time.Time) ([]int32, []float32) {
-	return c.Inputs.append(cond, features, s.Asset, c.Scaler, state, now, next, time.Duration(s.Interval))
+// next one at time next; newest is that candle, scaled, and state what is known
+// between the two.
+func (c Codec) AppendInputs(cond []int32, features []float32, s *Stream, newest feature.Vector, state feature.State, now, next time.Time) ([]int32, []float32) {
+	return c.Inputs.append(cond, features, s.Asset, c.Scaler, newest, state, now, next, time.Duration(s.Interval))
 }
 
 // Dates are those of n candles from index origin on: known ones as far as there

@@ -66,6 +66,7 @@ func CellsAt(t StudentT, edges []float64) (*Cells, error) {
 	}
 	c.below = append(c.below, 1)
 	for j := range c.Len() {
+		c.mean = append(c.mean, (t.Below(c.hi(j))-t.Below(c.lo(j)))/c.Mass(j))
 		c.first = append(c.first, c.integral(j, c.lo(j), c.hi(j), func(u float64) float64 { return u }))
 		square := func(u float64) float64 { return u * u }
 		if j == c.Len()-1 {
@@ -73,7 +74,6 @@ func CellsAt(t StudentT, edges []float64) (*Cells, error) {
 		}
 		c.second = append(c.second, c.integral(j, c.lo(j), c.hi(j), square))
 		share := func(x float64) float64 { return math.Exp(c.T.LogPDF(x)) / c.Mass(j) }
-		c.mean = append(c.mean, c.over(c.lo(j), c.hi(j), func(x float64) float64 { return x * share(x) }))
 		c.square = append(c.square, c.over(c.lo(j), c.hi(j), func(x float64) float64 { return x * x * share(x) }))
 	}
 	return c, nil

@@ -19,6 +19,7 @@ type Density interface {
 	CDF(x float64) float64
 	Quantile(p float64) float64 // of 0 < p < 1
 	CRPS(y float64) float64     // in the unit of y; smaller is better
+	Below(x float64) float64    // E[X; X ≤ x], the part of the mean that lies up to x
 }
 
 // StudentT is the law of Mu + Scale·t with t Student's with Nu > 1 degrees of

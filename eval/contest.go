@@ -135,8 +135,8 @@ func oneStep(b forecast.Baseline, series []*market.Series) func(stream, index in
 // tokens without a model.
 func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*market.Series, part dataset.Part) ([]*dataset.Stream, []law, error) {
 	var first []*dataset.Stream
-	var laws []law
-	var members [][]predict.Law
+	var laws, own []law
+	var members [][]predict.Law // of models that share the cells of the first
 	for n, m := range models {
 		codec, err := m.Bundle.Codec()
 		if err != nil {
@@ -159,25 +159,40 @@ func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*marke
 			c.Selected = c.Selected || selected
 		}
 		windows := dataset.EvalWindows(streams, part, m.Bundle.Model.SeqLen)
+		if codec.Emission == nil {
+			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, predict.ErrNoEmission)
+		}
+		if n == 0 {
+			first = streams
+			laws = append(laws, unigramLaw(codec, streams))
+		}
+		if m.Bundle.Model.Outputs > 0 {
+			found, err := predict.Outputs(ctx, m.Bundle.Runner(), streams, windows)
+			if err != nil {
+				return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+			}
+			own = append(own, law{name: m.Name, note: "mixture of t, no tokens", at: lookUpMixture(codec, streams, found)})
+			continue
+		}
 		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, 1)
 		if err != nil {
 			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 		}
 		cells := codec.Emission.Cells()
-		if n == 0 {
-			first = streams
-			laws = append(laws, unigramLaw(codec, streams))
-		}
-		laws = append(laws, law{name: m.Name, at: lookUp(cells, found)})
+		own = append(own, law{name: m.Name, at: lookUp(cells, found)})
 		if sameCells(cells, models[0].Bundle.Emission.Cells()) {
 			members = append(members, found)
 		}
 	}
-	if len(members) > 1 && len(members) == len(models) {
-		laws = append(laws, law{
-			name: fmt.Sprintf("ensemble of %d", len(members)),
-			note: "mean of the probabilities", at: lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members)),
-		})
+	laws = append(laws, own...)
+	if len(models) > 1 {
+		all := law{name: fmt.Sprintf("ensemble of %d", len(models)), note: "mean of the densities"}
+		if len(members) == len(models) {
+			all.at = lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members))
+		} else {
+			all.at = meanOf(own)
+		}
+		laws = append(laws, all)
 	}
 	return first, laws, nil
 }

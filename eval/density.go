@@ -111,20 +111,11 @@ func scoreLaw(l law, targets []target, returns []float64) densityScores {
 	return s
 }
 
-// shortfallNodes is how many quantiles the mean of a tail is taken over.
-const shortfallNodes = 12
-
 // shortfall is the value at risk of a density at a level, and the mean of what
 // lies below it.
 func shortfall(d density.Density, level float64) (v, e float64) {
 	v = d.Quantile(level)
-	// The quantile falls without bound towards 0: with p = level·u² the
-	// middle of equal steps of u sees it.
-	for i := range shortfallNodes {
-		u := (float64(i) + 0.5) / shortfallNodes
-		e += d.Quantile(level*u*u) * 2 * u / shortfallNodes
-	}
-	return v, min(e, v)
+	return v, min(d.Below(v)/level, v)
 }
 
 func (s densityScores) row(l law, targets []target, streams []*dataset.Stream) DensityRow {

@@ -136,6 +136,8 @@ func vocabulary(models []Named, streams []*dataset.Stream) (int, error) {
 		switch {
 		case b.Model == nil:
 			return 0, fmt.Errorf("eval: %s: %w", m.Name, checkpoint.ErrNoModel)
+		case b.Model.Outputs > 0:
+			return 0, fmt.Errorf("eval: %s: %w", m.Name, gpt.ErrNoLogits)
 		case b.Model.Vocab != first.Bundle.Model.Vocab:
 			return 0, fmt.Errorf("eval: %s has %d tokens, %s has %d: they cannot share a table", first.Name, first.Bundle.Model.Vocab, m.Name, b.Model.Vocab)
 		case !sameTokens(first.Bundle, b):

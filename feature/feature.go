@@ -48,6 +48,24 @@ func (v Vector) Finite() bool {
 	return true
 }
 
+// CandleFeatures is how many numbers [Vector.Features] appends.
+const CandleFeatures = Size + 1
+
+// maxCandleFeature bounds each of them: a move of 200 times the scale.
+const maxCandleFeature = 6
+
+// Features appends what a scaled candle tells a model, as about unit numbers:
+// asinh of every feature, which is linear near zero and a logarithm far out,
+// and ln(0.05+|z|) of the log return z, which is about linear in volatility.
+func (v Vector) Features(to []float32) []float32 {
+	put := func(x float64) { to = append(to, float32(clamp(x, -maxCandleFeature, maxCandleFeature))) }
+	for _, x := range v {
+		put(math.Asinh(x))
+	}
+	put(math.Log(0.05 + math.Abs(v[LogReturn])))
+	return to
+}
+
 // WithReturn is v with another log return: gap and wicks stay, so the body takes
 // the difference.
 func (v Vector) WithReturn(r float64) Vector {

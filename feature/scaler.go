@@ -212,6 +212,13 @@ func (s Scaler) Encode(state State, c market.Candle) Vector {
 	return v
 }
 
+// Return says what a scaled log return z of the candle that follows the state
+// stands for: the log return shift + unit·z.
+func (s Scaler) Return(state State) (shift, unit float64) {
+	sigma := s.Sigma(state)
+	return s.Mean[LogReturn] * sigma, s.Std[LogReturn] * sigma
+}
+
 // Decode is the inverse of Encode within the bounds of [Decode], and valid
 // for any vector. Time is zero and Volume NaN: the features hold neither.
 func (s Scaler) Decode(state State, v Vector) market.Candle {

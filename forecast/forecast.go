@@ -64,6 +64,9 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 	if b.Model == nil {
 		return nil, checkpoint.ErrNoModel
 	}
+	if b.Model.Outputs > 0 {
+		return nil, fmt.Errorf("forecast: %w", gpt.ErrNoLogits)
+	}
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import "github.com/micro-quant/mqc/nn"
 // [Model.Params]. It belongs to the last [Runner.Forward] on w, a runner made by
 // [Model.TrainingRunner].
 //
-//	dlogits  (B,T,V)  gradient with respect to the logits; overwritten
+//	dlogits  (B,T,Width)  gradient with respect to the logits; overwritten
 func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 	m, g := r.m, w.fitGrad(r)
 	in := w.in
@@ -16,7 +16,7 @@ func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 	if m.Softcap > 0 {
 		nn.SoftcapBackward(dlogits, w.logits, float32(m.Softcap))
 	}
-	nn.Round(&g.dlogits, dlogits, R, m.Vocab)
+	nn.Round(&g.dlogits, dlogits, R, m.Width())
 	if m.Head == Basis {
 		clear(g.tokens)
 		nn.WeightGrad(g.tokens, &g.dlogits, &w.final)
@@ -49,11 +49,13 @@ func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 	clear(g.demb)
 	emb := nn.View(w.emb, R, C)
 	nn.RMSNormBackward(g.demb, g.dx, &emb, w.rrms0, R, C)
-	if m.Embed == Basis {
+	switch m.Embed {
+	case Basis:
 		clear(g.tokens)
 		nn.EmbeddingBackward(g.tokens, g.demb, in.Tokens, R, C)
 		m.contract(grad(m.embed), g.tokens)
-	} else {
+	case None:
+	default:
 		nn.EmbeddingBackward(grad(m.embed), g.demb, in.Tokens, R, C)
 	}
 	for i, t := range m.cond {

@@ -31,15 +31,16 @@ func (r *Runner) Prefill(in Input) ([]*Prefix, []float32, error) {
 		return kv[layer]
 	})
 
+	V := m.Width()
 	prefixes := make([]*Prefix, in.B)
-	last := make([]float32, in.B*m.Vocab)
+	last := make([]float32, in.B*V)
 	for b := range prefixes {
 		p := &Prefix{n: in.T}
 		for l := range kv {
 			p.kv = append(p.kv, kv[l][b*m.KVHeads:(b+1)*m.KVHeads])
 		}
 		prefixes[b] = p
-		copy(last[b*m.Vocab:(b+1)*m.Vocab], logits[((b+1)*in.T-1)*m.Vocab:])
+		copy(last[b*V:(b+1)*V], logits[((b+1)*in.T-1)*V:])
 	}
 	return prefixes, last, nil
 }
@@ -84,7 +85,7 @@ func (r *Runner) NewDecoder(prefixes []*Prefix, capacity int) (*Decoder, error) 
 		r: r, prefixes: prefixes, capacity: capacity,
 		pos: make([]int32, P), column: make([]int32, P),
 		x: make([]float32, P*C), rrms: make([]float32, P),
-		logits: make([]float32, P*m.Vocab),
+		logits: make([]float32, P*m.Width()),
 	}
 	d.h.Resize(r.precision, P, C)
 	d.att.Resize(r.precision, P, h.H*h.D)

@@ -35,10 +35,14 @@ type Config struct {
 
 	// Basis is P, the number of fixed functions that describe a token, and
 	// Head and Embed say where they stand in for a number of its own for
-	// every token: [Basis], or empty for a free matrix.
+	// every token: [Basis], or empty for a free matrix. Embed may be [None].
 	Basis int    `json:"basis,omitempty"`
 	Head  string `json:"head,omitempty"`
 	Embed string `json:"embed,omitempty"`
+
+	// Outputs is the number of outputs per position where they are no
+	// logits of tokens but the parameters of a density; 0: Vocab logits.
+	Outputs int `json:"outputs,omitempty"`
 }
 
 // Basis makes the head, or the embedding, a linear function of the basis:
@@ -48,6 +52,10 @@ type Config struct {
 // with phi (V,P) and prior (V) from [Model.SetBasis]. Head and embedding then
 // have P rows, and what is learnt of one token holds for those like it.
 const Basis = "basis"
+
+// None leaves the embedding out: a position starts from its conditioning and
+// its features alone, whatever its token.
+const None = "none"
 
 // MaxSeqLen bounds the tables that a model makes for its positions. No tensor
 // has that size, so a damaged file could otherwise ask for any amount of memory.
@@ -114,10 +122,14 @@ func (c Config) Validate() error {
 	fault(!(c.Dropout >= 0 && c.Dropout < 1), "dropout %v: want 0 ≤ p < 1", c.Dropout)
 	fault(c.Features < 0, "features %d: want 0 or more", c.Features)
 	fault(c.Basis < 0, "basis %d: want 0 or more functions", c.Basis)
+	fault(c.Head != "" && c.Head != Basis, "head %q: want %q or nothing", c.Head, Basis)
+	fault(c.Embed != "" && c.Embed != Basis && c.Embed != None, "embed %q: want %q, %q or nothing", c.Embed, Basis, None)
 	for _, part := range []struct{ name, kind string }{{"head", c.Head}, {"embed", c.Embed}} {
-		fault(part.kind != "" && part.kind != Basis, "%s %q: want %q or nothing", part.name, part.kind, Basis)
 		fault(part.kind == Basis && c.Basis == 0, "%s %q: there are no functions", part.name, Basis)
 	}
+	fault(c.Outputs < 0, "outputs %d: want 0 (a logit for every token) or more", c.Outputs)
+	fault(c.Outputs > 0 && c.Head == Basis, "outputs %d: the basis of the head describes tokens", c.Outputs)
+	fault(c.Embed == None && c.Features < 1 && len(c.Cond) == 0, "embed %q: neither features nor conditioning is there to start from", None)
 	for i, n := range c.Cond {
 		fault(n < 1, "cond[%d] has %d values: want at least 1", i, n)
 	}
@@ -132,7 +144,7 @@ func (c Config) Validate() error {
 // count is the number of parameters in floating point, which cannot overflow.
 func (c Config) count() float64 {
 	C, L, D := float64(c.Embd), float64(c.Layers), float64(c.HeadDim())
-	n := float64(c.rows(c.Head)+c.rows(c.Embed)+c.Features) * C
+	n := float64(c.headRows()+c.embedRows()+c.Features) * C
 	n += float64(c.Basis+min(c.Basis, 1)) * float64(c.Vocab)
 	for _, k := range c.Cond {
 		n += float64(k) * C
@@ -140,10 +152,30 @@ func (c Config) count() float64 {
 	return n + L*C*(2*C+2*float64(c.KVHeads)*D+8*C)
 }
 
-// rows is how many rows a head or an embedding of a kind has.
-func (c Config) rows(kind string) int {
-	if kind == Basis {
+// Width is the number of outputs per position: a logit for every token, or the
+// parameters of a density.
+func (c Config) Width() int {
+	if c.Outputs > 0 {
+		return c.Outputs
+	}
+	return c.Vocab
+}
+
+// headRows is how many rows the head has.
+func (c Config) headRows() int {
+	if c.Head == Basis {
 		return c.Basis
+	}
+	return c.Width()
+}
+
+// embedRows is how many rows the embedding has.
+func (c Config) embedRows() int {
+	switch c.Embed {
+	case Basis:
+		return c.Basis
+	case None:
+		return 0
 	}
 	return c.Vocab
 }

@@ -5,7 +5,8 @@ import (
 	"github.com/micro-quant/mqc/nn"
 )
 
-// Forward computes the logits (B,T,V) of every position of in. The result and
+// Forward computes the logits (B,T,V), or the outputs (B,T,Width) that stand in
+// for them, of every position of in. The result and
 // what [Runner.Backward] needs live in w until its next use. Forward panics on
 // an input that [Model.Check] refuses.
 func (r *Runner) Forward(w *Workspace, in Input) []float32 { return r.forward(w, in, nil) }
@@ -54,7 +55,11 @@ func (r *Runner) forward(w *Workspace, in Input, keep func(layer int) []nn.KV) [
 func (r *Runner) embedInput(out []float32, column []int32, in Input) {
 	m := r.m
 	R, C := in.B*in.T, m.Embd
-	nn.EmbeddingForward(out, in.Tokens, r.table, R, C)
+	if m.Embed == None {
+		clear(out[:R*C])
+	} else {
+		nn.EmbeddingForward(out, in.Tokens, r.table, R, C)
+	}
 	for i, t := range m.cond {
 		condColumn(column, in.Cond, i, len(m.cond))
 		nn.EmbeddingAdd(out, column, m.param(t), R, C)
@@ -78,7 +83,7 @@ func (r *Runner) headForward(logits []float32, x *nn.Mat) {
 		nn.AddRow(logits, r.m.param(r.m.prior), x.Rows)
 	}
 	if r.m.Softcap > 0 {
-		nn.SoftcapForward(logits[:x.Rows*r.m.Vocab], float32(r.m.Softcap))
+		nn.SoftcapForward(logits[:x.Rows*r.m.Width()], float32(r.m.Softcap))
 	}
 }
 

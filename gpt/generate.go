@@ -41,9 +41,13 @@ var ErrNotFinite = errors.New("gpt: logits are not finite")
 // the prompt.
 //
 // It returns (Paths, Steps) tokens, the context's error as soon as ctx ends,
-// or an error for a prompt that is empty or longer than the model's context.
+// or an error for a prompt that is empty or longer than the model's context, or
+// [ErrNoLogits].
 func (r *Runner) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]int32, error) {
 	m := r.m
+	if m.Outputs > 0 {
+		return nil, fmt.Errorf("gpt: %w", ErrNoLogits)
+	}
 	if g.Paths < 1 || g.Steps < 1 {
 		return nil, fmt.Errorf("gpt: %d paths of %d tokens: want at least one of each", g.Paths, g.Steps)
 	}

@@ -3,6 +3,7 @@ package gpt
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/micro-quant/mqc/internal/kernel"
 	"github.com/micro-quant/mqc/internal/parallel"
@@ -46,11 +47,11 @@ type Model struct {
 	Params  []float32 // every weight, in the order of Tensors
 	Tensors []Tensor
 
-	embed    Tensor   // (V, C), or (P, C) over the basis
+	embed    Tensor   // (V, C), or (P, C) over the basis; empty where there is none
 	cond     []Tensor // (Cond[i], C) each
 	features Tensor   // (C, F)
 	blocks   []block
-	head     Tensor // (V, C), or (P, C) over the basis
+	head     Tensor // (Width, C), or (P, C) over the basis
 	phi      Tensor // (V, P)
 	prior    Tensor // (V, 1)
 
@@ -90,8 +91,8 @@ func (m *Model) initStd(t Tensor) float64 {
 		// the norm that follows makes the scale itself irrelevant.
 		return 0.02
 	case m.head.Name:
-		if m.Head == Basis {
-			return 0 // the model starts as the prior
+		if m.Head == Basis || m.Outputs > 0 {
+			return 0 // the model starts as the prior, or as the law of all returns
 		}
 		return 0.001
 	}
@@ -103,15 +104,19 @@ func (m *Model) initStd(t Tensor) float64 {
 			return 0
 		}
 	}
-	for _, c := range m.cond {
-		if t.Name == c.Name {
-			return 0 // the model starts without any conditioning
-		}
+	if !m.isInput(t) {
+		return 1 / math.Sqrt(float64(t.Cols))
 	}
-	if t.Name == m.features.Name {
-		return 0
+	if m.Embed == None {
+		// Nothing else is there: with zeros no gradient would ever pass.
+		return 1 / math.Sqrt(float64(m.Config.Features+len(m.Config.Cond)))
 	}
-	return 1 / math.Sqrt(float64(t.Cols))
+	return 0 // the model starts without any conditioning
+}
+
+// isInput reports whether t brings conditioning or features in.
+func (m *Model) isInput(t Tensor) bool {
+	return t.Name == m.features.Name || slices.ContainsFunc(m.cond, func(c Tensor) bool { return c.Name == t.Name })
 }
 
 // Allocate returns a model whose weights are all zero, for a checkpoint to fill.
@@ -129,7 +134,9 @@ func Allocate(c Config) (*Model, error) {
 	}
 	C, q, kv := c.Embd, c.Heads*c.HeadDim(), c.KVHeads*c.HeadDim()
 
-	m.embed = add(c.Embed == Basis, c.rows(c.Embed), C, "embed")
+	if c.Embed != None {
+		m.embed = add(c.Embed == Basis, c.embedRows(), C, "embed")
+	}
 	for i, n := range c.Cond {
 		m.cond = append(m.cond, add(false, n, C, "cond.%d", i))
 	}
@@ -146,7 +153,7 @@ func Allocate(c Config) (*Model, error) {
 			down: add(true, C, 4*C, "blocks.%d.mlp.down", l),
 		})
 	}
-	m.head = add(true, c.rows(c.Head), C, "head")
+	m.head = add(true, c.headRows(), C, "head")
 	if c.Basis > 0 {
 		m.phi, m.prior = add(false, c.Vocab, c.Basis, "phi"), add(false, c.Vocab, 1, "prior")
 		for i := len(m.Tensors) - 2; i < len(m.Tensors); i++ {

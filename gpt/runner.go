@@ -111,11 +111,13 @@ func (r *Runner) Update() {
 		m.expand(r.expanded, head)
 		head = r.expanded
 	}
-	r.head.Pack(r.precision, head, m.Vocab, C, r.training)
-	if m.Embed == Basis {
+	r.head.Pack(r.precision, head, m.Width(), C, r.training)
+	switch m.Embed {
+	case Basis:
 		r.table = resize(r.table, m.Vocab*C)
 		m.expand(r.table, m.param(m.embed))
-	} else {
+	case None:
+	default:
 		r.table = m.param(m.embed)
 	}
 }

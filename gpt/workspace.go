@@ -12,6 +12,9 @@ import (
 var (
 	ErrContext    = errors.New("longer than the model's context")
 	ErrVocabulary = errors.New("outside the vocabulary")
+	// ErrNoLogits says that the outputs of a model are the parameters of a
+	// density.
+	ErrNoLogits = errors.New("the model gives the density of the next return and knows no tokens")
 )
 
 // Input is one batch of windows, row major: (B,T) tokens, (B,T,len(Cond))
@@ -79,13 +82,13 @@ type Workspace struct {
 	layers []layerState
 	final  nn.Mat    // (R,C) normed output of the last block
 	rrmsF  []float32 // (R)
-	logits []float32 // (R,V)
+	logits []float32 // (R,Width)
 	grad   *gradState
 }
 
 // gradState is the scratch of the backward pass.
 type gradState struct {
-	dlogits   nn.Mat    // (R,V)
+	dlogits   nn.Mat    // (R,Width)
 	dx, demb  []float32 // (R,C)
 	dy        nn.Mat    // (R,C) dx as the products of a branch read it
 	datt      []float32 // (R,H·D)
@@ -142,7 +145,7 @@ func (w *Workspace) fit(r *Runner, in Input) {
 		s.qkv.QRRMS, s.qkv.KRRMS = resize(s.qkv.QRRMS, R*h.H), resize(s.qkv.KRRMS, R*h.KV)
 	}
 	w.final.Resize(p, R, C)
-	w.rrmsF, w.logits = resize(w.rrmsF, R), resize(w.logits, R*m.Vocab)
+	w.rrmsF, w.logits = resize(w.rrmsF, R), resize(w.logits, R*m.Width())
 }
 
 func fitQKV(s *nn.QKV, R int, h nn.Heads) {
@@ -154,7 +157,7 @@ func (w *Workspace) fitGrad(r *Runner) *gradState {
 		w.grad = &gradState{}
 	}
 	g, p, R, C := w.grad, r.precision, w.in.B*w.in.T, r.m.Embd
-	g.dlogits.Resize(p, R, r.m.Vocab)
+	g.dlogits.Resize(p, R, r.m.Width())
 	g.dx, g.demb = resize(g.dx, R*C), resize(g.demb, R*C)
 	g.dy.Resize(p, R, C)
 	g.datt = resize(g.datt, R*r.heads.H*r.heads.D)

@@ -45,7 +45,7 @@ func Linears(c gpt.Config) []Linear {
 	add(q, C, c.Layers)
 	add(C, 4*C, c.Layers)
 	add(4*C, C, c.Layers)
-	add(C, c.Vocab, 1)
+	add(C, c.Width(), 1)
 	return out
 }
 

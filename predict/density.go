@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
@@ -24,6 +25,9 @@ func Laws(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams []*da
 	if e == nil {
 		return nil, ErrNoEmission
 	}
+	if r.Model().Outputs > 0 {
+		return nil, fmt.Errorf("predict: %w", gpt.ErrNoLogits)
+	}
 	if V := r.Model().Vocab; V != e.Codes() {
 		return nil, fmt.Errorf("predict: the model has %d tokens, returns are known for %d: %w", V, e.Codes(), gpt.ErrVocabulary)
 	}
@@ -43,6 +47,29 @@ func Laws(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams []*da
 		return nil
 	})
 	return laws, err
+}
+
+// Output is what a model without logits gives for one candle before it comes: the
+// parameters of the density of its scaled log return.
+type Output struct {
+	Stream, Index int
+	Values        []float32
+}
+
+// Outputs returns those of every weighted target of windows, in the order of
+// windows.
+func Outputs(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) ([]Output, error) {
+	var all []Output
+	err := Each(ctx, r, streams, windows, func(stream, index int, outputs []float32) error {
+		for _, v := range outputs {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				return fmt.Errorf("predict: %s: candle %d: %w", streams[stream].Asset, index, gpt.ErrNotFinite)
+			}
+		}
+		all = append(all, Output{Stream: stream, Index: index, Values: slices.Clone(outputs)})
+		return nil
+	})
+	return all, err
 }
 
 // ErrNoEmission says that a checkpoint does not know which returns a token

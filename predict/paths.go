@@ -98,9 +98,10 @@ func (f *futures) next(path int, generated []int32) ([]int32, []float32) {
 	p, h := &f.paths[path-f.first], len(generated)-1
 	candle := f.codec.Draw(p.state, generated[h], p.random)
 	candle.Time = f.dates[h]
+	newest := f.codec.Scaler.Encode(p.state, candle)
 	p.state = f.codec.Scaler.Advance(p.state, candle)
 	p.candles = append(p.candles, candle)
 	c, n := len(p.cond), len(p.features)
-	p.cond, p.features = f.codec.AppendInputs(p.cond, p.features, f.s, p.state, f.dates[h], f.dates[h+1])
+	p.cond, p.features = f.codec.AppendInputs(p.cond, p.features, f.s, newest, p.state, f.dates[h], f.dates[h+1])
 	return p.cond[c:], p.features[n:]
 }

@@ -25,9 +25,9 @@ type Score struct {
 // keep the cores busy, few enough that activations stay in the cache.
 const scoreRows = 1024
 
-// Each runs r over windows and visits the logits (V) of every weighted target
-// once, in the order of windows: index is that of the target in its stream.
-func Each(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window, visit func(stream, index int, logits []float32) error) error {
+// Each runs r over windows and visits the outputs (Width) of every weighted
+// target, logits for most models, once, in the order of windows: index is that of the target in its stream.
+func Each(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window, visit func(stream, index int, outputs []float32) error) error {
 	var w gpt.Workspace
 	m := r.Model()
 	r = r.ForwardOnly()
@@ -46,11 +46,11 @@ func Each(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows
 		if err := m.Check(in); err != nil {
 			return err
 		}
-		logits := r.Forward(&w, in)
+		outputs, W := r.Forward(&w, in), m.Width()
 		for i, win := range windows[:n] {
 			for t := range T {
 				if at := i*T + t; b.Weights[at] != 0 {
-					if err := visit(win.Stream, win.Start+t+1, logits[at*m.Vocab:(at+1)*m.Vocab]); err != nil {
+					if err := visit(win.Stream, win.Start+t+1, outputs[at*W:(at+1)*W]); err != nil {
 						return err
 					}
 				}
@@ -63,6 +63,9 @@ func Each(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows
 
 // Tokens scores every weighted target of windows once, in the order of windows.
 func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) ([]Score, error) {
+	if r.Model().Outputs > 0 {
+		return nil, fmt.Errorf("predict: %w", gpt.ErrNoLogits)
+	}
 	var scores []Score
 	V := r.Model().Vocab
 	err := Each(ctx, r, streams, windows, func(stream, index int, row []float32) error {

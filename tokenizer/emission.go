@@ -148,6 +148,10 @@ func (e *Emission) Codes() int { return len(e.within) }
 // Cells are those of all densities.
 func (e *Emission) Cells() *density.Cells { return e.cells }
 
+// Mixture reads the outputs of a model without tokens, as a mixture around the
+// Student-t of all scaled returns.
+func (e *Emission) Mixture() density.MixtureT { return density.MixtureT{Around: e.cells.T} }
+
 // Mix writes to cells (M) the law of the return under probabilities (K) of the
 // tokens.
 func (e *Emission) Mix(cells []float64, probabilities []float64) {

@@ -10,8 +10,9 @@ import (
 	"github.com/micro-quant/mqc/tokenizer"
 )
 
-// ErrNoCandles says that a basis was asked for where there are bare tokens only.
-var ErrNoCandles = errors.New("train: a basis describes candles: bare tokens have none")
+// ErrNoCandles says that there are bare tokens only where a basis, which describes
+// candles, or the density of a return was asked for.
+var ErrNoCandles = errors.New("train: bare tokens have no candles, which a basis or a density of returns needs")
 
 // NewModel gives b a new model of a shape, a function of seed: with the
 // vocabulary of its tokenizer, the inputs that b names and, where the shape wants

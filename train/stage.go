@@ -35,6 +35,9 @@ type Stage interface {
 // newStage returns the stage of a recipe over streams. start is the model
 // that the stage begins with: RL keeps it as its reference.
 func newStage(r Recipe, codec dataset.Codec, streams []*dataset.Stream, start *gpt.Model) (Stage, error) {
+	if start.Outputs > 0 {
+		return newNextReturn(r, codec, streams, start)
+	}
 	switch r.Stage {
 	case SFT:
 		return newSFT(r, codec, streams, start)
@@ -105,11 +108,14 @@ func crossEntropy(dlogits, logits []float32, b dataset.Batch, norm float64) floa
 	R := b.B * b.T
 	losses := make([]float64, R)
 	nn.CrossEntropy(dlogits, losses, logits, b.Targets, b.Weights, norm, R, len(logits)/R)
-	loss := 0.0
+	return weightedMean(losses, b.Weights, norm)
+}
+
+func weightedMean(losses []float64, weights []float32, norm float64) (mean float64) {
 	for r, l := range losses {
-		loss += float64(b.Weights[r]) * l / norm
+		mean += float64(weights[r]) * l / norm
 	}
-	return loss
+	return mean
 }
 
 func total(weights []float32) float64 {

@@ -187,6 +187,9 @@ func slice(b dataset.Batch, lo, hi int, m *gpt.Model) dataset.Batch {
 		B: hi - lo, T: b.T,
 		Inputs: b.Inputs[lo*b.T : hi*b.T], Targets: b.Targets[lo*b.T : hi*b.T], Weights: b.Weights[lo*b.T : hi*b.T],
 	}
+	if b.Returns != nil {
+		out.Returns = b.Returns[lo*b.T : hi*b.T]
+	}
 	if k := len(m.Cond); k > 0 {
 		out.Cond = b.Cond[lo*b.T*k : hi*b.T*k]
 	}

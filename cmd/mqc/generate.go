@@ -95,10 +95,10 @@ func (a *app) logits() *cobra.Command {
 				return err
 			}
 			var w gpt.Workspace
-			flat := b.Runner().Forward(&w, in)
+			flat, W := b.Runner().Forward(&w, in), m.Width()
 			rows := make([][]float32, len(tokens))
 			for t := range rows {
-				rows[t] = flat[t*m.Vocab : (t+1)*m.Vocab]
+				rows[t] = flat[t*W : (t+1)*W]
 			}
 			if !all {
 				rows = rows[len(rows)-1:]

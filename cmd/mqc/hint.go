@@ -57,6 +57,8 @@ func hint(err error) string {
 		return "tokens and model must come from the same tokenizer; mqc info shows the model's vocabulary"
 	case strings.Contains(text, "has candles of"):
 		return "take candles of that interval, or train a model on these"
+	case errors.Is(err, gpt.ErrNoLogits):
+		return "mqc eval --level density scores it; to draw paths, train with another --head"
 	case errors.Is(err, gpt.ErrContext):
 		return "choose a shorter prompt, context or horizon, or train with a larger --seq-len"
 	case strings.HasPrefix(text, "unknown command"):

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/density"
 )
 
 func (a *app) version() *cobra.Command {
@@ -101,6 +102,9 @@ func (a *app) printInfo(path string, b *checkpoint.Bundle) {
 		c := b.Model.Config
 		a.say("\nmodel: %d layers × %d channels × %d heads (%d for keys), context %d, vocabulary %d, rope base %g, dropout %g, softcap %g, products in %s",
 			c.Layers, c.Embd, c.Heads, c.KVHeads, c.SeqLen, c.Vocab, c.RopeBase, c.Dropout, c.Softcap, b.Precision)
+		if c.Outputs > 0 {
+			a.say("head: the parameters of a mixture of %d Student-t of the next return; it draws and scores no tokens", density.MixtureParts)
+		}
 		t := newTable("part", "parameters")
 		for _, p := range parts(b) {
 			t.add(p.Part, p.Parameters)

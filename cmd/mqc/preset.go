@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/density"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
@@ -17,7 +18,9 @@ import (
 // Names of the flags --head, --embed and --inputs beside gpt.Basis.
 const (
 	headLinear      = "linear"
+	headMixture     = "mixture"
 	embedTable      = "table"
+	inputCandle     = "candle"
 	inputVolatility = "volatility"
 	inputCalendar   = "calendar"
 	inputAsset      = "asset"
@@ -55,26 +58,47 @@ func (f *pretrainFlags) applyPreset(c *cobra.Command) {
 	}
 }
 
-// parts are head and embedding as a model's config names them.
-func (f *pretrainFlags) parts() (head, embed string, err error) {
-	part := func(name, value, free string) string {
-		switch value {
-		case free:
-			return ""
-		case gpt.Basis:
-			return gpt.Basis
-		}
-		err = fmt.Errorf("--%s %q: want %s or %s", name, value, free, gpt.Basis)
-		return ""
+// applyHead sets what the mixture head wants where no flag says otherwise: the
+// candles themselves in place of tokens.
+func (f *pretrainFlags) applyHead(c *cobra.Command) {
+	if f.head != headMixture {
+		return
 	}
-	head, embed = part("head", f.head, headLinear), part("embed", f.embed, embedTable)
-	return head, embed, err
+	if !c.Flags().Changed("embed") {
+		f.embed = gpt.None
+	}
+	if !c.Flags().Changed("inputs") {
+		f.inputs = []string{inputCandle, inputVolatility, inputCalendar, inputAsset}
+	}
+}
+
+// setParts names head and embedding in a model's config.
+func (f *pretrainFlags) setParts(shape *gpt.Config) error {
+	switch f.head {
+	case headLinear:
+	case gpt.Basis:
+		shape.Head = gpt.Basis
+	case headMixture:
+		shape.Outputs = density.MixtureOutputs
+	default:
+		return fmt.Errorf("--head %q: want %s, %s or %s", f.head, headLinear, gpt.Basis, headMixture)
+	}
+	switch f.embed {
+	case embedTable:
+	case gpt.Basis, gpt.None:
+		shape.Embed = f.embed
+	default:
+		return fmt.Errorf("--embed %q: want %s, %s or %s", f.embed, embedTable, gpt.Basis, gpt.None)
+	}
+	return nil
 }
 
 // inputsOf are the inputs that a model over series has.
 func (f *pretrainFlags) inputsOf(series []*market.Series) (in dataset.Inputs, err error) {
 	for _, name := range f.inputs {
 		switch name {
+		case inputCandle:
+			in.Candle = true
 		case inputVolatility:
 			in.Volatility = true
 		case inputCalendar:
@@ -85,7 +109,7 @@ func (f *pretrainFlags) inputsOf(series []*market.Series) (in dataset.Inputs, er
 			}
 			slices.Sort(in.Assets)
 		default:
-			return in, fmt.Errorf("--inputs %q: want some of %s", name, strings.Join([]string{inputVolatility, inputCalendar, inputAsset}, ", "))
+			return in, fmt.Errorf("--inputs %q: want some of %s", name, strings.Join([]string{inputCandle, inputVolatility, inputCalendar, inputAsset}, ", "))
 		}
 	}
 	return in, nil

@@ -52,9 +52,9 @@ training dates.`,
 	bindKind(c, &f.kind)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	flags.IntVar(&f.shapes, "shapes", 0, "product: shapes of gap and wicks; the codes over the shapes are cells of the return (default: 8 for 512 codes)")
-	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs")
-	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for")
-	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: volatility, calendar, asset (with commas)")
+	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs; mixture: no tokens, the parameters of a mixture of Student-t of the next return")
+	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for; none: inputs alone, as with --head mixture")
+	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: candle, volatility, calendar, asset (with commas)")
 	flags.Float64Var(&f.recipe.Average, "average", f.recipe.Average, "decay of the moving average of the weights that is validated and kept; 0: the weights themselves")
 	return c
 }
@@ -88,6 +88,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		return err
 	}
 	f.applyPreset(c)
+	f.applyHead(c)
 	shape, err := f.modelShape(c, f.recipe.Dropout)
 	if err != nil {
 		return newUsageError(c, err)
@@ -115,6 +116,9 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	var streams []*dataset.Stream
 	var series []*market.Series
 	if src.Tokens != "" {
+		if f.head == headMixture {
+			return usagef(c, "--head %s: bare tokens have no returns", f.head)
+		}
 		if len(f.inputs) > 0 {
 			return usagef(c, "--inputs %s: bare tokens have nothing beside them", strings.Join(f.inputs, ","))
 		}
@@ -135,7 +139,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	} else if largest := vocabulary(streams); largest > shape.Vocab {
 		return usagef(c, "--vocab %d: the token file has tokens up to %d", shape.Vocab, largest-1)
 	}
-	if shape.Head, shape.Embed, err = f.parts(); err != nil {
+	if err := f.setParts(&shape); err != nil {
 		return newUsageError(c, err)
 	}
 	if err := train.NewModel(bundle, series, shape, a.seed); err != nil {
