@@ -10,6 +10,7 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/gpt"
 )
 
 // truthSamples is how many candles of the synthetic market are drawn for each
@@ -65,7 +66,7 @@ was fitted on are refused.`,
 			if level == levelToken || level == levelAll {
 				table, err := scoreTable(c, src, models, p, seqLen, truthSamples)
 				switch {
-				case level == levelAll && errors.Is(err, eval.ErrTokenizers):
+				case level == levelAll && (errors.Is(err, eval.ErrTokenizers) || errors.Is(err, gpt.ErrNoLogits)):
 					a.talk("level token left out: %v", err)
 				case err != nil:
 					return err

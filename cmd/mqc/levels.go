@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/score"
 )
 
@@ -74,10 +76,14 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 	if wanted(levelPath) {
 		paths.Seed = a.seed
 		t, err := contest.Paths(c.Context(), paths)
-		if err != nil {
+		switch {
+		case level == levelAll && errors.Is(err, gpt.ErrNoLogits):
+			a.talk("level path left out: %v", err)
+		case err != nil:
 			return nil, err
+		default:
+			results = append(results, levelResult{levelPath, t, func() { a.printPaths(t) }})
 		}
-		results = append(results, levelResult{levelPath, t, func() { a.printPaths(t) }})
 	}
 	return results, nil
 }
