@@ -59,6 +59,10 @@ func scalers() map[string]feature.Scaler {
 			Kind: feature.Global, Lambda: 0.94, Floor: 0.1, Initial: 4e-4,
 			Mean: feature.Vector{5e-4, -1e-4, 6e-3, 7e-3, 0.03}, Std: feature.Vector{0.02, 0.018, 0.007, 0.008, 0.02},
 		},
+		feature.HAR: {
+			Kind: feature.HAR, Lambda: 0.94, Floor: 0.1, Initial: 4e-4, Std: feature.Vector{1, 1, 1, 1, 1},
+			Coef: [feature.HARTerms]float64{.1, .15, .3, .08, .25, .2},
+		},
 	}
 }
 
@@ -66,7 +70,8 @@ func TestDecodeInvertsEncode(t *testing.T) {
 	for kind, scaler := range scalers() {
 		t.Run(kind, rapid.MakeCheck(func(t *rapid.T) {
 			prev, c := drawCandle(t)
-			state := feature.State{PrevClose: prev, Variance: math.Exp(rapid.Float64Range(-40, 5).Draw(t, "ln variance"))}
+			state := scaler.Start(market.Candle{Open: prev, High: prev, Low: prev, Close: prev})
+			state.Variance = math.Exp(rapid.Float64Range(-40, 5).Draw(t, "ln variance"))
 			v := scaler.Encode(state, c)
 			if d := relative(scaler.Decode(state, v), c); d > 1e-6 {
 				t.Fatalf("Decode(Encode(%+v)) after %v is %v away, want 1e-6", c, state, d)

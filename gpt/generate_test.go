@@ -15,12 +15,18 @@ import (
 
 // Cached and uncached logits must be equal, not close: a path is scored by one
 // and drawn by the other.
+func noBlocks() Config {
+	c := everything()
+	c.Layers = 0
+	return c
+}
+
 func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 	plain := everything()
 	plain.Softcap, plain.Cond, plain.Features = 0, nil, 0
 	full := everything()
 	full.Dropout = 0.25
-	for name, c := range map[string]Config{"plain": plain, "everything": full} {
+	for name, c := range map[string]Config{"plain": plain, "everything": full, "basis": overBasis(), "no blocks": noBlocks()} {
 		m := randomModel(t, c)
 		const B = 3
 		in := randomInput(c, B, c.SeqLen, 1)

@@ -75,9 +75,21 @@ func randomTargets(n, V int) (targets []int32, weights []float32) {
 	return targets, weights
 }
 
+// overBasis is everything with head and embedding over a basis.
+func overBasis() Config {
+	c := everything()
+	c.Softcap, c.Basis, c.Head, c.Embed = 0, 4, Basis, Basis
+	return c
+}
+
 func TestBackwardMatchesFiniteDifferences(t *testing.T) {
+	for name, c := range map[string]Config{"plain": everything(), "basis": overBasis()} {
+		t.Run(name, func(t *testing.T) { checkBackward(t, c) })
+	}
+}
+
+func checkBackward(t *testing.T, c Config) {
 	for _, dropout := range []float64{0, 0.25} {
-		c := everything()
 		c.Dropout = dropout
 		m := randomModel(t, c)
 		in := randomInput(c, 2, 9, 1)
@@ -95,6 +107,12 @@ func TestBackwardMatchesFiniteDifferences(t *testing.T) {
 		// of the tolerance.
 		check := testkit.Difference{Entries: 24, H: 1. / 128, Tolerance: 2e-3}
 		for _, tensor := range m.Tensors {
+			if tensor.Fixed() {
+				if g := tensor.View(grads); slices.ContainsFunc(g, func(x float32) bool { return x != 0 }) {
+					t.Errorf("%s is given and has a gradient", tensor.Name)
+				}
+				continue
+			}
 			worst := check.Check(t, tensor.Name, tensor.View(m.Params), tensor.View(grads), loss)
 			t.Logf("dropout %.2f, %s: %.2g", dropout, tensor.Name, worst)
 		}
@@ -343,4 +361,29 @@ func forward(m *Model, w *Workspace, in Input) []float32 { return m.TrainingRunn
 
 func backward(m *Model, w *Workspace, dlogits, grads []float32) {
 	m.TrainingRunner(F32).Backward(w, dlogits, grads)
+}
+
+// A model over a basis starts as its prior, and trains neither it nor phi.
+func TestModelOverABasisStartsAsItsPrior(t *testing.T) {
+	c := overBasis()
+	m, err := New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(8, 9))
+	phi, prior := make([]float32, c.Vocab*c.Basis), make([]float32, c.Vocab)
+	for i := range phi {
+		phi[i] = float32(r.NormFloat64())
+	}
+	for i := range prior {
+		prior[i] = float32(r.NormFloat64())
+	}
+	m.SetBasis(phi, prior)
+	in := randomInput(c, 2, 5, 1)
+	logits := forward(m, &Workspace{}, in)
+	for i := range in.B * in.T {
+		if !slices.Equal(logits[i*c.Vocab:(i+1)*c.Vocab], prior) {
+			t.Fatalf("position %d: logits %v, want the prior %v", i, logits[i*c.Vocab:(i+1)*c.Vocab], prior)
+		}
+	}
 }

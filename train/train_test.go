@@ -104,8 +104,10 @@ func TestAllStagesLeaveACheckpointThatSaysWhatHappened(t *testing.T) {
 // A run that is stopped anywhere goes on to the bits of an unbroken one.
 func TestResumeGivesTheBitsOfAnUnbrokenRun(t *testing.T) {
 	start, streams := small(t)
-	for _, r := range recipes() {
-		t.Run(r.Stage, func(t *testing.T) {
+	averaged := recipes()[0]
+	averaged.Average = 0.9
+	for name, r := range map[string]Recipe{"averaged": averaged, Pretrain: recipes()[0], Midtrain: recipes()[1], SFT: recipes()[2], RL: recipes()[3]} {
+		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			job := Job{Recipe: r, Start: start, Streams: streams, Out: filepath.Join(dir, "whole"), Source: json.RawMessage(`{}`)}
 			if _, err := Run(context.Background(), job); err != nil {
