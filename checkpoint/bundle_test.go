@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/density"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
@@ -155,7 +157,7 @@ func TestSaveAndOpenGiveTheSameBundle(t *testing.T) {
 	bareTokens.Fit = []Range{{Part: Weights, Stage: "pretrain", Assets: []string{"tokens"}, Hash: "ef", FromIndex: 0, ToIndex: 80}}
 
 	dir := t.TempDir()
-	for name, b := range map[string]*Bundle{"whole": whole, "tokenizer": &onlyTokenizer, "bare tokens": &bareTokens} {
+	for name, b := range map[string]*Bundle{"whole": whole, "mixture": mixtureBundle(t), "tokenizer": &onlyTokenizer, "bare tokens": &bareTokens} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir, name)
 			raw := mustSave(t, path, b)
@@ -178,6 +180,39 @@ func TestSaveAndOpenGiveTheSameBundle(t *testing.T) {
 				t.Errorf("OpenModel: %v", err)
 			}
 		})
+	}
+}
+
+// mixtureBundle is newBundle with a model that gives the density of a return.
+func mixtureBundle(t testing.TB) *Bundle {
+	t.Helper()
+	b := newBundle(t)
+	b.Inputs.Candle = true
+	c := b.Model.Config
+	c.Embed, c.Outputs, c.Features = gpt.None, density.MixtureOutputs, b.Inputs.Features()
+	m, err := gpt.New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Model = m
+	return b
+}
+
+func TestAModelWithoutLogitsNeedsItsLaw(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mixture")
+	lost, other := mixtureBundle(t), mixtureBundle(t)
+	lost.Emission = nil
+	c := other.Model.Config
+	c.Outputs++
+	var err error
+	if other.Model, err = gpt.New(c, 1); err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string]*Bundle{"no emission": lost, "13 outputs": other} {
+		mustSave(t, path, b)
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "parameters of a density") {
+			t.Errorf("%s: Open: %v, want an error about the parameters of a density", name, err)
+		}
 	}
 }
 

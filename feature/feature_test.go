@@ -208,3 +208,39 @@ func TestEWMAFollowsItsFormula(t *testing.T) {
 		t.Errorf("global: Sigma = %v, floored %v, want 1, false", g.Sigma(state), g.Floored(state))
 	}
 }
+
+func TestCandleFeaturesAreBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var v feature.Vector
+		for f := range v {
+			v[f] = rapid.Float64().Draw(t, "feature")
+		}
+		got := v.Features([]float32{9})
+		if len(got) != 1+feature.CandleFeatures || got[0] != 9 {
+			t.Fatalf("Features appends %v", got)
+		}
+		for f, x := range v {
+			if y := float64(got[1+f]); !(math.Abs(y) <= 6) || y*x < 0 || math.Abs(x) < 200 && math.Abs(y-math.Asinh(x)) > 1e-6 {
+				t.Errorf("feature %v becomes %v, want asinh within ±6", x, y)
+			}
+		}
+		if y := got[feature.CandleFeatures]; !(y >= float32(math.Log(.05)) && y <= 6) {
+			t.Errorf("the log return %v becomes %v", v[feature.LogReturn], y)
+		}
+	})
+}
+
+func TestReturnUndoesTheScale(t *testing.T) {
+	series := walk(60)
+	for name, s := range scalers() {
+		state := s.Start(series.Candles[0])
+		for i, c := range series.Candles[1:] {
+			shift, unit := s.Return(state)
+			z := s.Encode(state, c)[feature.LogReturn]
+			if got, want := shift+unit*z, math.Log(c.Close/state.PrevClose); math.Abs(got-want) > 1e-12 {
+				t.Fatalf("%s: candle %d: %v + %v·%v = %v, want the log return %v", name, i+1, shift, unit, z, got, want)
+			}
+			state = s.Advance(state, c)
+		}
+	}
+}

@@ -283,6 +283,95 @@ func TestPathsAreAFunctionOfSeedAndNumber(t *testing.T) {
 	}
 }
 
+// What goes in with a drawn candle is what a stream of the same candles has.
+func TestPathsFeedTheInputsOfTheirCandles(t *testing.T) {
+	m, codec, streams := small(t)
+	codec.Inputs = dataset.Inputs{Candle: true, Volatility: true, Calendar: true}
+	c := m.Config
+	c.Cond, c.Features = codec.Inputs.Cond(), codec.Inputs.Features()
+	m, err := gpt.New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := streams[0].Candles[:100]
+	series := &market.Series{Symbol: "SYN-01", Interval: market.Day, Candles: known}
+	s, err := codec.Encode(series)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := predict.Paths(t.Context(), m.Runner(gpt.F32), codec, s, len(s.Tokens), 16, gpt.Generation{
+		Paths: 2, Steps: 5, Sampler: gpt.Sampler{Temperature: 1}, Seed: 3,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range paths {
+		series.Candles = append(slices.Clone(known), p.Candles...)
+		whole, err := codec.Encode(series)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := len(s.Tokens)
+		if want := whole.Features[n*c.Features:]; !slices.Equal(p.Features, want) {
+			t.Errorf("path %d: features\n%v, of a stream of its candles\n%v", i, p.Features, want)
+		}
+		if want := whole.Cond[n*len(c.Cond):]; !slices.Equal(p.Cond, want) {
+			t.Errorf("path %d: conditioning %v, of a stream of its candles %v", i, p.Cond, want)
+		}
+	}
+}
+
+// A model without logits has no tokens to score or to draw; its outputs come
+// for every target.
+func TestAModelWithoutLogits(t *testing.T) {
+	_, codec, streams := small(t)
+	c := gpt.Config{Vocab: 16, SeqLen: 16, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000, Outputs: 12}
+	m, err := gpt.New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rng.New(4)
+	for i := range m.Params {
+		m.Params[i] = float32(0.3 * r.NormFloat64())
+	}
+	runner, windows := m.Runner(gpt.F32), dataset.EvalWindows(streams, dataset.Val, m.SeqLen)
+	if _, err := predict.Tokens(t.Context(), runner, streams, windows); !errors.Is(err, gpt.ErrNoLogits) {
+		t.Errorf("Tokens: %v, want ErrNoLogits", err)
+	}
+	if _, err := predict.Laws(t.Context(), runner, codec, streams, windows, 1); !errors.Is(err, gpt.ErrNoLogits) {
+		t.Errorf("Laws: %v, want ErrNoLogits", err)
+	}
+	g := gpt.Generation{Paths: 1, Steps: 2, Sampler: gpt.Sampler{Temperature: 1}}
+	if _, err := predict.Paths(t.Context(), runner, codec, streams[0], 50, 8, g); !errors.Is(err, gpt.ErrNoLogits) {
+		t.Errorf("Paths: %v, want ErrNoLogits", err)
+	}
+
+	all, err := predict.Outputs(t.Context(), runner, streams, windows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := dataset.Count(windows); len(all) != want {
+		t.Fatalf("%d outputs for %d targets", len(all), want)
+	}
+	i := 0
+	for _, win := range windows {
+		var w gpt.Workspace
+		rows := runner.Forward(&w, predict.Input(dataset.Gather(streams, []dataset.Window{win}, win.Len), 0))
+		for k := win.From; k < win.To; k++ {
+			at := k - 1 - win.Start
+			if o := all[i]; o.Stream != win.Stream || o.Index != k || !slices.Equal(o.Values, rows[at*12:(at+1)*12]) {
+				t.Fatalf("output %d is %+v, want that of target %d of stream %d: %v", i, o, k, win.Stream, rows[at*12:(at+1)*12])
+			}
+			i++
+		}
+	}
+
+	m.Params[0] = float32(math.NaN())
+	if _, err := predict.Outputs(t.Context(), m.Runner(gpt.F32), streams, windows); !errors.Is(err, gpt.ErrNotFinite) {
+		t.Errorf("Outputs of a NaN weight: %v, want ErrNotFinite", err)
+	}
+}
+
 func TestPathsErrors(t *testing.T) {
 	m, codec, streams := small(t)
 	s := streams[0]

@@ -93,6 +93,9 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if err != nil {
 		return newUsageError(c, err)
 	}
+	if err := f.setParts(&shape); err != nil {
+		return newUsageError(c, err)
+	}
 	f.recipe.SeqLen, f.recipe.Seed = shape.SeqLen, a.seed
 	if f.recipe.Precision, err = gpt.ParsePrecision(f.precision, shape); err != nil {
 		return newUsageError(c, err)
@@ -138,9 +141,6 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		}
 	} else if largest := vocabulary(streams); largest > shape.Vocab {
 		return usagef(c, "--vocab %d: the token file has tokens up to %d", shape.Vocab, largest-1)
-	}
-	if err := f.setParts(&shape); err != nil {
-		return newUsageError(c, err)
 	}
 	if err := train.NewModel(bundle, series, shape, a.seed); err != nil {
 		return newUsageError(c, err)
