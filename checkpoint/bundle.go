@@ -62,6 +62,11 @@ type Step struct {
 	Change    float64         `json:"change"`    // ‖kept − start‖ / ‖start‖ of the weights
 	Candles   int             `json:"candles"`   // training targets
 	Validated int             `json:"validated"` // validation targets
+
+	// All validation measures by name, Metric among them, at the start and
+	// of the weights that were kept; nil in older files.
+	MeasuresBefore map[string]float64 `json:"measures_before,omitempty"`
+	MeasuresAfter  map[string]float64 `json:"measures_after,omitempty"`
 }
 
 // Bundle is a checkpoint in memory. A tokenizer file is a Bundle without a Model.

@@ -92,6 +92,9 @@ func newBundle(t testing.TB) *Bundle {
 			Stage: "pretrain", Parent: "ab", Data: "cd", Recipe: json.RawMessage(`{"lr":0.001}`),
 			Steps: 100, BestStep: 90, Metric: "nats", Before: 2.7, After: 2.5, Final: 2.6, Change: 0.3,
 			Candles: 1000, Validated: 200,
+		}, {
+			Stage: "rl", Recipe: json.RawMessage(`{}`), Metric: "crps", Before: 0.5, After: 0.25,
+			MeasuresBefore: map[string]float64{"crps": 0.5, "entropy": 3}, MeasuresAfter: map[string]float64{"crps": 0.25, "entropy": 2},
 		}},
 		Build: "v1.2.3 <test>",
 	}

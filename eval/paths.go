@@ -205,7 +205,7 @@ func (c *Contest) scorePaths(ctx context.Context, s sampler, origins []dataset.W
 			y[i] = truth[i][h-1]
 			crpsAt[i] = score.CRPS(x, y[i])
 			slices.Sort(x)
-			pit[i] = rankPIT(x, y[i], rng.New(o.Seed, rng.Truth, uint64(i), uint64(h)).Float64())
+			pit[i] = score.RankPIT(x, y[i], rng.New(o.Seed, rng.Truth, uint64(i), uint64(h)).Float64())
 			for _, level := range quantileLevels {
 				quantiles[i] = append(quantiles[i], score.Quantile(x, level))
 			}
@@ -220,14 +220,6 @@ func (c *Contest) scorePaths(ctx context.Context, s sampler, origins []dataset.W
 		crps = append(crps, crpsAt)
 	}
 	return row, crps, nil
-}
-
-// rankPIT is the place of y among ascending draws x, from 0 to 1; u, uniform,
-// picks the place within the gap that y falls into, so that it is uniform where
-// y comes from the law of x.
-func rankPIT(x []float64, y, u float64) float64 {
-	at, _ := slices.BinarySearch(x, y)
-	return (float64(at) + u) / float64(len(x)+1)
 }
 
 func deviation(x []float64) float64 {

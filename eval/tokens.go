@@ -25,6 +25,7 @@ type Row struct {
 	Perplexity float64 `json:"perplexity"` // exp of the nats
 	Top1       float64 `json:"top1"`       // fraction of tokens that were the likeliest
 	Top5       float64 `json:"top5"`       // fraction among the five likeliest
+	Entropy    float64 `json:"entropy"`    // mean nats of the distributions themselves
 	Steps      int     `json:"steps,omitempty"`
 	Note       string  `json:"note,omitempty"`
 }
@@ -200,20 +201,23 @@ func scoreTokens(streams []*dataset.Stream, part dataset.Part, V int, fill func(
 		for i := max(lo, 1); i < hi; i++ {
 			fill(probs, s, i)
 			p := probs[stream.Tokens[i]]
-			rank := 0
+			rank, entropy := 0, 0.0
 			for k, q := range probs {
+				if q > 0 {
+					entropy -= q * math.Log(q)
+				}
 				// A tie goes to the smaller token, so that a uniform
 				// distribution names five tokens and not all.
 				if q > p || q == p && int32(k) < stream.Tokens[i] {
 					rank++
 				}
 			}
-			scores = append(scores, predict.Score{Stream: s, Index: i, Nats: -math.Log(p), Rank: rank})
+			scores = append(scores, predict.Score{Stream: s, Index: i, Nats: -math.Log(p), Entropy: entropy, Rank: rank})
 		}
 	}
 	return scores
 }
 
 func newRow(name string, m predict.Mean) Row {
-	return Row{Name: name, Nats: m.Nats, Bits: m.Nats / math.Ln2, Perplexity: math.Exp(m.Nats), Top1: m.Top1, Top5: m.Top5}
+	return Row{Name: name, Nats: m.Nats, Bits: m.Nats / math.Ln2, Perplexity: math.Exp(m.Nats), Top1: m.Top1, Top5: m.Top5, Entropy: m.Entropy}
 }

@@ -182,4 +182,23 @@ func (m *Model) Clone() *Model {
 	return &c
 }
 
+// Tempered returns a copy of m whose logits are those of m divided by a
+// temperature above 0. It is exact but for rounding: what makes the logits is
+// divided, and the soft cap with it, since
+// cap·tanh(z/cap)/T = (cap/T)·tanh((z/T)/(cap/T)).
+func (m *Model) Tempered(temperature float64) *Model {
+	c := m.Clone()
+	c.Softcap /= temperature
+	parts := []Tensor{c.head}
+	if c.Head == Basis {
+		parts = append(parts, c.prior)
+	}
+	for _, t := range parts {
+		for i, w := range c.param(t) {
+			c.param(t)[i] = float32(float64(w) / temperature)
+		}
+	}
+	return c
+}
+
 func (m *Model) param(t Tensor) []float32 { return t.View(m.Params) }

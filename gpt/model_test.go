@@ -387,3 +387,27 @@ func TestModelOverABasisStartsAsItsPrior(t *testing.T) {
 		}
 	}
 }
+
+func TestTemperedDividesTheLogits(t *testing.T) {
+	capped, basis := everything(), everything()
+	basis.Basis, basis.Head, basis.Embed = 6, Basis, Basis
+	free := everything()
+	free.Softcap = 0
+	for _, c := range []Config{capped, basis, free} {
+		m, in := randomModel(t, c), randomInput(c, 2, 9, 1)
+		before := slices.Clone(m.Params)
+		want := slices.Clone(forward(m, &Workspace{}, in))
+		for _, temperature := range []float64{0.5, 1, 1.7} {
+			got := forward(m.Tempered(temperature), &Workspace{}, in)
+			for i := range got {
+				// 1e-5: logits of a few units, rounded to float32 on two ways.
+				if w := float64(want[i]) / temperature; math.Abs(float64(got[i])-w) > 1e-5 {
+					t.Fatalf("head %q, cap %v, temperature %v: logit %d is %v, want %v", c.Head, c.Softcap, temperature, i, got[i], w)
+				}
+			}
+		}
+		if !slices.Equal(m.Params, before) {
+			t.Errorf("head %q: Tempered changed the model that it is a copy of", c.Head)
+		}
+	}
+}

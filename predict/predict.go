@@ -18,6 +18,7 @@ import (
 type Score struct {
 	Stream, Index int     // which stream, which of its tokens
 	Nats          float64 // −ln p(token)
+	Entropy       float64 // −Σ p ln p of the whole distribution, in nats
 	Rank          int     // tokens that were likelier, or as likely and smaller; 0 is a top-1 hit
 }
 
@@ -74,7 +75,8 @@ func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windo
 		if target < 0 || int(target) >= V {
 			return fmt.Errorf("predict: %s: token %d is %d: %w 0…%d", s.Asset, index, target, gpt.ErrVocabulary, V-1)
 		}
-		nats := LogSumExp(row) - float64(row[target])
+		norm := LogSumExp(row)
+		nats := norm - float64(row[target])
 		if math.IsNaN(nats) || math.IsInf(nats, 0) {
 			return fmt.Errorf("predict: %s: token %d: %w", s.Asset, index, gpt.ErrNotFinite)
 		}
@@ -84,7 +86,7 @@ func Tokens(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windo
 				rank++
 			}
 		}
-		scores = append(scores, Score{Stream: stream, Index: index, Nats: nats, Rank: rank})
+		scores = append(scores, Score{Stream: stream, Index: index, Nats: nats, Entropy: entropy(row, norm), Rank: rank})
 		return nil
 	})
 	return scores, err
@@ -123,12 +125,24 @@ func LogSumExp(row []float32) float64 {
 	return float64(peak) + math.Log(sum)
 }
 
+// entropy is norm − Σ p·row, in nats, of the softmax p of row; norm is its
+// [LogSumExp].
+func entropy(row []float32, norm float64) float64 {
+	mean := 0.0
+	for _, l := range row {
+		mean += math.Exp(float64(l)-norm) * float64(l)
+	}
+	return norm - mean
+}
+
 // Mean is the mean of a list of scores.
 type Mean struct {
 	Count int     `json:"count"`
 	Nats  float64 `json:"nats"` // per token
 	Top1  float64 `json:"top1"` // fraction of tokens that were the likeliest
 	Top5  float64 `json:"top5"` // fraction among the five likeliest
+
+	Entropy float64 `json:"entropy"` // nats of a distribution
 }
 
 // Average returns the means of scores.
@@ -136,6 +150,7 @@ func Average(scores []Score) Mean {
 	m := Mean{Count: len(scores)}
 	for _, s := range scores {
 		m.Nats += s.Nats
+		m.Entropy += s.Entropy
 		if s.Rank < 1 {
 			m.Top1++
 		}
@@ -144,7 +159,7 @@ func Average(scores []Score) Mean {
 		}
 	}
 	if n := float64(m.Count); n > 0 {
-		m.Nats, m.Top1, m.Top5 = m.Nats/n, m.Top1/n, m.Top5/n
+		m.Nats, m.Top1, m.Top5, m.Entropy = m.Nats/n, m.Top1/n, m.Top5/n, m.Entropy/n
 	}
 	return m
 }

@@ -87,9 +87,14 @@ func TestTokensScoresEveryTargetBySoftmax(t *testing.T) {
 					rank++
 				}
 			}
-			want := predict.Score{Stream: win.Stream, Index: target, Nats: -math.Log(math.Exp(float64(row[token])) / sum), Rank: rank}
+			entropy := 0.0
+			for _, l := range row {
+				p := math.Exp(float64(l)) / sum
+				entropy -= p * math.Log(p)
+			}
+			want := predict.Score{Stream: win.Stream, Index: target, Nats: -math.Log(math.Exp(float64(row[token])) / sum), Entropy: entropy, Rank: rank}
 			// 1e-5: differences of logits are taken in float32.
-			if s := got[i]; s.Stream != want.Stream || s.Index != want.Index || s.Rank != want.Rank || math.Abs(s.Nats-want.Nats) > 1e-5 {
+			if s := got[i]; s.Stream != want.Stream || s.Index != want.Index || s.Rank != want.Rank || math.Abs(s.Nats-want.Nats) > 1e-5 || math.Abs(s.Entropy-want.Entropy) > 1e-5 {
 				t.Fatalf("score %d is %+v, want %+v", i, s, want)
 			}
 			i++
@@ -185,8 +190,8 @@ func TestLogSumExp(t *testing.T) {
 }
 
 func TestAverage(t *testing.T) {
-	got := predict.Average([]predict.Score{{Nats: 1, Rank: 0}, {Nats: 2, Rank: 1}, {Nats: 3, Rank: 4}, {Nats: 6, Rank: 5}})
-	if want := (predict.Mean{Count: 4, Nats: 3, Top1: 0.25, Top5: 0.75}); got != want {
+	got := predict.Average([]predict.Score{{Nats: 1, Entropy: 2, Rank: 0}, {Nats: 2, Entropy: 1, Rank: 1}, {Nats: 3, Rank: 4}, {Nats: 6, Entropy: 5, Rank: 5}})
+	if want := (predict.Mean{Count: 4, Nats: 3, Top1: 0.25, Top5: 0.75, Entropy: 2}); got != want {
 		t.Errorf("Average = %+v, want %+v", got, want)
 	}
 	if got := predict.Average(nil); got != (predict.Mean{}) {

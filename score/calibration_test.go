@@ -20,6 +20,17 @@ func uniforms(seed uint64, n int) []float64 {
 	return u
 }
 
+func TestRankPIT(t *testing.T) {
+	x := []float64{1, 2, 3}
+	for _, c := range []struct{ y, u, want float64 }{
+		{0, 0, 0}, {0, 0.5, 0.125}, {1.5, 0.25, 0.3125}, {2.5, 0.5, 0.625}, {9, 0.5, 0.875},
+	} {
+		if got := RankPIT(x, c.y, c.u); got != c.want {
+			t.Errorf("RankPIT(%v, %v, %v) = %v, want %v", x, c.y, c.u, got, c.want)
+		}
+	}
+}
+
 // Of the levels .005, .015 … .995 exactly level are inside a central interval,
 // and those on its ends count.
 func TestCoverageOfAGrid(t *testing.T) {

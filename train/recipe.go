@@ -7,6 +7,8 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/micro-quant/mqc/gpt"
 )
@@ -103,7 +105,7 @@ func (r Recipe) Validate() error {
 		fault(r.Steps < 1, "steps %d: want at least 1", r.Steps)
 		fault(r.Group < 2, "group %d: want at least 2 paths to compare", r.Group)
 		fault(r.Reward == RewardCRPS && r.Group < 3, "group %d: the crps reward wants at least 3 paths", r.Group)
-		fault(!knownReward(r.Reward), "reward %q: want %s, %s or %s", r.Reward, RewardTokenAcc, RewardReturnMSE, RewardCRPS)
+		fault(!slices.Contains(Rewards(), r.Reward), "reward %q: want one of %s", r.Reward, strings.Join(Rewards(), ", "))
 		fault(!(r.EntropyCoef >= 0), "entropy_coef %v: want 0 or more", r.EntropyCoef)
 		fault(!(r.KLCoef >= 0), "kl_coef %v: want 0 or more", r.KLCoef)
 		fault(r.Sampler.Temperature == 0, "temperature 0 draws every path alike: want more")

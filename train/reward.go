@@ -7,10 +7,12 @@ const (
 	RewardTokenAcc  = "token_acc"  // fraction of the path's tokens that came true
 	RewardReturnMSE = "return_mse" // −mean squared error of the path's log returns, in units of the volatility at the origin
 	RewardCRPS      = "crps"       // −CRPS of cumulative log returns, in the same unit: the only proper one
+	RewardSharpe    = "sharpe"     // Sharpe ratio per candle of trading the signs of the path's log returns
 )
 
-func knownReward(name string) bool {
-	return name == RewardTokenAcc || name == RewardReturnMSE || name == RewardCRPS
+// Rewards are the names of all rewards.
+func Rewards() []string {
+	return []string{RewardTokenAcc, RewardReturnMSE, RewardCRPS, RewardSharpe}
 }
 
 // tokenAccuracy is the fraction of path that equals truth.
@@ -34,6 +36,42 @@ func returnMSE(path, truth []float64) float64 {
 		x, y = path[i], truth[i]
 	}
 	return -sum / float64(len(path))
+}
+
+// sharpeRidge bounds the deviation that profits are divided by from below, in
+// units of the volatility at the origin. A horizon of one candle has no
+// deviation, and of few candles some have next to none by chance.
+const sharpeRidge = 0.1
+
+// sharpe is the Sharpe ratio, per candle and without costs, of a policy that
+// trades its own draw: in every candle it holds the sign of the path's return
+// and earns that times the return that came,
+//
+//	profit[h] = sign(Δpath[h])·Δtruth[h]
+//	sharpe    = mean(profit) / √(var(profit) + sharpeRidge²)
+//
+// with the population variance over the horizon. It is no proper score: of a
+// path it sees the signs alone, so it says nothing of how far prices go, and
+// what it is largest for in expectation is a distribution with all of its mass
+// on the likelier sign of each candle, not the one that candles come from.
+//
+//	path, truth  (H)  cumulative log returns in units of the volatility at the origin
+//
+// Sharpe 1994, "The Sharpe Ratio".
+func sharpe(path, truth []float64) float64 {
+	n := float64(len(path))
+	mean, square, x, y := 0.0, 0.0, 0.0, 0.0
+	for h := range path {
+		profit := 0.0
+		if move := path[h] - x; move != 0 {
+			profit = math.Copysign(1, move) * (truth[h] - y)
+		}
+		mean += profit / n
+		square += profit * profit / n
+		x, y = path[h], truth[h]
+	}
+	// Rounding may take the difference below zero by less than the ridge.
+	return mean / math.Sqrt(square-mean*mean+sharpeRidge*sharpeRidge)
 }
 
 // leaveOneOut subtracts from each reward the mean of the others: a baseline

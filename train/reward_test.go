@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestTokenAccuracy(t *testing.T) {
@@ -17,6 +19,74 @@ func TestReturnMSE(t *testing.T) {
 	// One-step returns (1, 2) against (1, 4): errors 0 and 2.
 	if got := returnMSE([]float64{1, 3}, []float64{1, 5}); got != -2 {
 		t.Errorf("returnMSE = %v, want -2", got)
+	}
+}
+
+func TestSharpeByHand(t *testing.T) {
+	for _, c := range []struct {
+		path, truth []float64
+		want        float64
+	}{
+		// Positions +, −, + on moves .3, −.2, .3: profits .3, .2, .3 with
+		// mean .8/3 and variance .22/3 − (.8/3)².
+		{[]float64{1, 0, 0.5}, []float64{0.3, 0.1, 0.4}, (0.8 / 3) / math.Sqrt(0.22/3-0.64/9+0.01)},
+		// Profits −.3 and, without a position, 0: mean −.15, variance .0225.
+		{[]float64{-2, -2}, []float64{0.3, 0.9}, -0.15 / math.Sqrt(0.0225+0.01)},
+		// One candle has no deviation: the ridge alone.
+		{[]float64{0.001}, []float64{0.5}, 5},
+		{[]float64{0, 0}, []float64{1, 2}, 0},
+	} {
+		// 1e-12: a few operations on numbers near 1.
+		if got := sharpe(c.path, c.truth); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("sharpe(%v, %v) = %v, want %v", c.path, c.truth, got, c.want)
+		}
+	}
+}
+
+// The reward of a mirrored path is the negative of its own, a path of twice the
+// moves has the same, and none is larger than the mean profit over the ridge.
+func TestSharpeSeesSignsAlone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		H := rapid.IntRange(1, 20).Draw(t, "horizon")
+		// Quarters add up exactly, so that a move of zero stays one.
+		draw := func(name string) []float64 {
+			x := make([]float64, H)
+			for h, q := range rapid.SliceOfN(rapid.IntRange(-20, 20), H, H).Draw(t, name) {
+				x[h] = float64(q) / 4
+			}
+			return x
+		}
+		path, truth := draw("path"), draw("truth")
+		mirrored, twice := make([]float64, H), make([]float64, H)
+		for h, x := range path {
+			mirrored[h], twice[h] = -x, 2*x
+		}
+		got := sharpe(path, truth)
+		if m := sharpe(mirrored, truth); m != -got {
+			t.Fatalf("mirrored %v, want %v", m, -got)
+		}
+		if s := sharpe(twice, truth); s != got {
+			t.Fatalf("twice the moves %v, want %v", s, got)
+		}
+		if bound := 10 / sharpeRidge; !(math.Abs(got) <= bound) {
+			t.Fatalf("%v, beyond %v, of moves up to 10", got, bound)
+		}
+	})
+}
+
+// Of candles that rise with probability .7 the reward prefers the policy that
+// is sure of it to the one that is right.
+func TestSharpeIsImproper(t *testing.T) {
+	expected := func(up float64) (sum float64) {
+		for _, draw := range []struct{ move, p float64 }{{1, up}, {-1, 1 - up}} {
+			for _, came := range []struct{ move, p float64 }{{1, 0.7}, {-1, 0.3}} {
+				sum += draw.p * came.p * sharpe([]float64{draw.move}, []float64{came.move})
+			}
+		}
+		return sum
+	}
+	if right, sure := expected(0.7), expected(1); !(sure > right) {
+		t.Errorf("expected reward of the right policy %v, of the sure one %v", right, sure)
 	}
 }
 

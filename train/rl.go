@@ -36,7 +36,7 @@ func newRL(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *gpt.Mode
 	if err := checkWindow(r, m); err != nil {
 		return nil, err
 	}
-	val, err := newPathValidation(r, codec, streams)
+	val, err := newPathValidation(r, codec, streams, m)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,12 @@ func (s *rl) judge(stream *dataset.Stream, origin int, paths []predict.Path) (re
 	if s.r.Reward == RewardCRPS {
 		return crpsAdvantages(x, y)
 	}
+	reward := returnMSE
+	if s.r.Reward == RewardSharpe {
+		reward = sharpe
+	}
 	for i := range x {
-		rewards = append(rewards, returnMSE(x[i], y))
+		rewards = append(rewards, reward(x[i], y))
 	}
 	return rewards, leaveOneOut(rewards)
 }

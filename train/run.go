@@ -165,6 +165,7 @@ func (t *trainer) result() *checkpoint.Bundle {
 		Stage: r.Stage, Parent: s.Parent, Data: s.Data, Recipe: recipe,
 		Steps: s.Step, BestStep: s.BestStep,
 		Metric: t.stage.Metric(), Before: s.Before, After: s.Best, Final: s.Last,
+		MeasuresBefore: s.MeasuresBefore, MeasuresAfter: s.MeasuresBest,
 		Change: relativeChange(t.best, t.initial), Candles: count(t.job.Streams, dataset.Train), Validated: count(t.job.Streams, dataset.Val),
 	})
 	return &out

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
@@ -30,7 +31,7 @@ func newSFT(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *gpt.Mod
 	if err := checkWindow(r, m); err != nil {
 		return nil, err
 	}
-	val, err := newPathValidation(r, codec, streams)
+	val, err := newPathValidation(r, codec, streams, m)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +119,10 @@ const (
 	validationOrigins = 64
 )
 
+// validationLevel is the probability of the central interval whose coverage is
+// measured.
+const validationLevel = 0.9
+
 // pathValidation draws paths from fixed validation origins with fixed random
 // numbers, so that two evaluations differ by their weights alone.
 type pathValidation struct {
@@ -125,16 +130,17 @@ type pathValidation struct {
 	codec   dataset.Codec
 	streams []*dataset.Stream
 	origins []dataset.Window
+	tokens  []dataset.Window // the validation part, teacher-forced
 }
 
-func newPathValidation(r Recipe, codec dataset.Codec, streams []*dataset.Stream) (pathValidation, error) {
+func newPathValidation(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *gpt.Model) (pathValidation, error) {
 	stride := max(1, r.Horizon/4)
 	all := dataset.HorizonWindows(streams, dataset.Val, r.ContextLen, r.Horizon, stride, 0)
 	if len(all) == 0 {
 		return pathValidation{}, fmt.Errorf("train: the validation part has no stretch of %d candles: choose a shorter horizon or an earlier border", r.Horizon)
 	}
 	n := min(len(all), validationOrigins)
-	v := pathValidation{r: r, codec: codec, streams: streams}
+	v := pathValidation{r: r, codec: codec, streams: streams, tokens: dataset.EvalWindows(streams, dataset.Val, m.SeqLen)}
 	for i := range n {
 		v.origins = append(v.origins, all[i*len(all)/n])
 	}
@@ -143,10 +149,13 @@ func newPathValidation(r Recipe, codec dataset.Codec, streams []*dataset.Stream)
 
 // run returns the mean CRPS of cumulative log returns after 1, 5 and Horizon
 // candles, each in units of the volatility known at the origin times √h
-// (crps_1, crps_5, crps_h), and their mean (crps).
+// (crps_1, crps_5, crps_h), and their mean (crps); the share of outcomes inside
+// the central 90% interval of the paths after 1 and after Horizon candles
+// (coverage_1, coverage_h); and those of validateTokens.
 func (v *pathValidation) run(ctx context.Context, model *gpt.Runner) (Measures, error) {
 	steps := []int{1, min(5, v.r.Horizon), v.r.Horizon}
 	var sums [3]float64
+	var places [3][]float64 // of the outcomes among the paths
 	var path []float64
 	x := make([]float64, validationPaths)
 	for i, win := range v.origins {
@@ -168,13 +177,27 @@ func (v *pathValidation) run(ctx context.Context, model *gpt.Runner) (Measures, 
 			}
 			y := math.Log(s.Candles[win.From+h-1].Close/state.PrevClose) / unit
 			sums[k] += score.CRPS(x, y)
+			slices.Sort(x)
+			gap := rng.New(v.r.Seed, rng.Truth, uint64(i), uint64(h)).Float64()
+			places[k] = append(places[k], score.RankPIT(x, y, gap))
 		}
 	}
+	measures, err := validateTokens(ctx, model, v.streams, v.tokens)
+	if err != nil {
+		return nil, err
+	}
 	n := float64(len(v.origins))
-	return Measures{
-		"crps":   (sums[0] + sums[1] + sums[2]) / (3 * n),
-		"crps_1": sums[0] / n, "crps_5": sums[1] / n, "crps_h": sums[2] / n,
-	}, nil
+	measures["crps"] = (sums[0] + sums[1] + sums[2]) / (3 * n)
+	measures["crps_1"], measures["crps_5"], measures["crps_h"] = sums[0]/n, sums[1]/n, sums[2]/n
+	measures["coverage_1"], measures["coverage_h"] = coverage(places[0]), coverage(places[2])
+	return measures, nil
+}
+
+// coverage is the share of transforms u inside the central interval of
+// validationLevel.
+func coverage(u []float64) float64 {
+	share, _, _ := score.Coverage(u, validationLevel, 0.95)
+	return share
 }
 
 // pick returns n different indices below of, or all in order when there are

@@ -92,14 +92,15 @@ func (s *nextToken) Validate(ctx context.Context, model *gpt.Runner) (Measures, 
 	return validateTokens(ctx, model, s.streams, s.val)
 }
 
-// validateTokens scores the validation part teacher-forced.
+// validateTokens scores the validation part teacher-forced: nats, top1 and top5
+// of the tokens that came, and the entropy of the distributions.
 func validateTokens(ctx context.Context, model *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window) (Measures, error) {
 	scores, err := predict.Tokens(ctx, model, streams, windows)
 	if err != nil {
 		return nil, err
 	}
 	mean := predict.Average(scores)
-	return Measures{"nats": mean.Nats, "top1": mean.Top1, "top5": mean.Top5}, nil
+	return Measures{"nats": mean.Nats, "top1": mean.Top1, "top5": mean.Top5, "entropy": mean.Entropy}, nil
 }
 
 // crossEntropy adds the gradient of the weighted mean of −ln p(target) to

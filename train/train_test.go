@@ -90,6 +90,7 @@ func TestAllStagesLeaveACheckpointThatSaysWhatHappened(t *testing.T) {
 		if step.After > step.Before {
 			t.Errorf("%s: kept %v, worse than the start's %v", r.Stage, step.After, step.Before)
 		}
+		checkMeasures(t, step)
 		fit := next.Fit[len(next.Fit)-1]
 		if border := b.Split.ValFrom; fit.Part != checkpoint.Weights || !fit.Last.Before(border) {
 			t.Errorf("%s: fit %+v reaches validation at %v", r.Stage, fit, border)
@@ -98,6 +99,34 @@ func TestAllStagesLeaveACheckpointThatSaysWhatHappened(t *testing.T) {
 			t.Errorf("%s: the resume file is still there", r.Stage)
 		}
 		b = next
+	}
+}
+
+// checkMeasures wants the measures of the stage, in their ranges, before and
+// after it.
+func checkMeasures(t *testing.T, step checkpoint.Step) {
+	t.Helper()
+	most := map[string]float64{"nats": math.Inf(1), "top1": 1, "top5": 1, "entropy": math.Log(16)}
+	if step.Stage == SFT || step.Stage == RL {
+		for _, name := range []string{"crps", "crps_1", "crps_5", "crps_h"} {
+			most[name] = math.Inf(1)
+		}
+		most["coverage_1"], most["coverage_h"] = 1, 1
+	}
+	for _, at := range []struct {
+		name     string
+		measures map[string]float64
+		metric   float64
+	}{{"before", step.MeasuresBefore, step.Before}, {"after", step.MeasuresAfter, step.After}} {
+		if len(at.measures) != len(most) || at.measures[step.Metric] != at.metric {
+			t.Errorf("%s: measures %s %v, want %d with %s %v", step.Stage, at.name, at.measures, len(most), step.Metric, at.metric)
+		}
+		for name, bound := range most {
+			// 1e-6: a flat distribution over float32 logits.
+			if v, ok := at.measures[name]; !ok || !(v >= 0 && v <= bound+1e-6) || math.IsInf(v, 0) {
+				t.Errorf("%s: %s %s is %v, want 0 to %v", step.Stage, name, at.name, v, bound)
+			}
+		}
 	}
 }
 
@@ -355,6 +384,16 @@ func TestDivergenceIsAnErrorAndWritesNoCheckpoint(t *testing.T) {
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a checkpoint was written")
+	}
+}
+
+func TestRecipeTakesEveryReward(t *testing.T) {
+	for _, reward := range Rewards() {
+		r := Defaults(RL)
+		r.Reward = reward
+		if err := r.Validate(); err != nil {
+			t.Errorf("%s: %v", reward, err)
+		}
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/micro-quant/mqc/checkpoint"
@@ -63,6 +65,10 @@ type state struct {
 	Best      float64         `json:"best"`
 	Last      float64         `json:"last"`
 	LastStep  int             `json:"last_step"` // of the newest evaluation
+
+	// All measures of the first evaluation and of the best.
+	MeasuresBefore Measures `json:"measures_before,omitempty"`
+	MeasuresBest   Measures `json:"measures_best,omitempty"`
 }
 
 // trainer is the loop that all stages share.
@@ -223,8 +229,10 @@ func (t *trainer) evaluate(ctx context.Context, steps int) (stop bool, err error
 		return false, t.interrupted(err)
 	}
 	value := measures[t.stage.Metric()]
-	if math.IsNaN(value) {
-		return false, fmt.Errorf("train: %s: step %d: validation %s is not a number: %w", t.job.Recipe.Stage, t.state.Step, t.stage.Metric(), ErrDiverged)
+	for _, name := range slices.Sorted(maps.Keys(measures)) {
+		if v := measures[name]; math.IsNaN(v) || math.IsInf(v, 0) {
+			return false, fmt.Errorf("train: %s: step %d: validation %s is %v: %w", t.job.Recipe.Stage, t.state.Step, name, v, ErrDiverged)
+		}
 	}
 	s := &t.state
 	first := s.Evaluated == 0
@@ -232,10 +240,10 @@ func (t *trainer) evaluate(ctx context.Context, steps int) (stop bool, err error
 	s.Evaluated++
 	s.Last, s.LastStep = value, s.Step
 	if first {
-		s.Before = value
+		s.Before, s.MeasuresBefore = value, measures
 	}
 	if better {
-		s.Best, s.BestStep, s.Bad = value, s.Step, 0
+		s.Best, s.MeasuresBest, s.BestStep, s.Bad = value, measures, s.Step, 0
 		copy(t.best, t.kept.Params)
 	} else {
 		s.Bad++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ func (a *app) eval() *cobra.Command {
 	var paths []string
 	var data, part, precision, level string
 	var seqLen int
+	var temperature float64
 	var baselines []string
 	var asCSV bool
 	drawn := eval.DefaultPaths()
@@ -44,6 +46,9 @@ was fitted on are refused.`,
 			if seqLen < 0 {
 				return usagef(c, "--seq-len %d: want 1 or more, or 0 for the models' context", seqLen)
 			}
+			if !(temperature > 0) || math.IsInf(temperature, 0) {
+				return usagef(c, "--temperature %v: want a number above 0", temperature)
+			}
 			if len(paths) == 0 {
 				paths = []string{newestCheckpoint()}
 			}
@@ -60,6 +65,7 @@ was fitted on are refused.`,
 				if err != nil {
 					return err
 				}
+				b.Model = b.Model.Tempered(temperature)
 				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
 			}
 			var results []levelResult
@@ -94,6 +100,7 @@ was fitted on are refused.`,
 	c.Flags().StringVar(&data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
 	bindOwnPrecision(c.Flags(), &precision)
+	c.Flags().Float64Var(&temperature, "temperature", 1, "that the models' logits are divided by (also --temp)")
 	c.Flags().StringVar(&level, "level", levelToken, "what is scored: "+strings.Join(evalLevels, ", "))
 	c.Flags().BoolVar(&asCSV, "csv", false, "print one line for each number")
 	c.Flags().StringSliceVar(&baselines, "baselines", nil, "baselines by name, with commas (default: all)")

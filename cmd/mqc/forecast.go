@@ -54,6 +54,7 @@ func (a *app) forecast() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnStage(b)
 			return a.runForecast(c.Context(), b, path, csvPath, out, o)
 		},
 	}

@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/density"
+	"github.com/micro-quant/mqc/train"
 )
 
 func (a *app) version() *cobra.Command {
@@ -43,6 +46,7 @@ func (a *app) info() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.warnStage(b)
 			if a.json {
 				return a.printJSON(infoJSON(b))
 			}
@@ -127,6 +131,9 @@ func (a *app) printInfo(path string, b *checkpoint.Bundle) {
 			t.add(s.Stage, s.Steps, s.BestStep, s.Metric, s.Before, s.After, fmt.Sprintf("%.2g", s.Change), s.Candles)
 		}
 		a.say("%s", t)
+		for _, s := range b.Lineage {
+			a.printMeasures(s)
+		}
 		if first := b.Lineage[0]; b.Model != nil {
 			ratio := float64(first.Candles) / float64(len(b.Model.Params))
 			a.say("%.3g training tokens per parameter", ratio)
@@ -134,6 +141,42 @@ func (a *app) printInfo(path string, b *checkpoint.Bundle) {
 				a.say("! fewer tokens than parameters: the model can learn its data by heart; watch validation, or take a smaller --depth")
 			}
 		}
+	}
+}
+
+// printMeasures shows what a stage did to every measure of validation.
+func (a *app) printMeasures(s checkpoint.Step) {
+	if len(s.MeasuresBefore) == 0 || len(s.MeasuresAfter) == 0 {
+		return // an older file, or a run begun by an older program
+	}
+	t := newTable(s.Stage+" on validation", "before", "after")
+	for _, name := range slices.Sorted(maps.Keys(s.MeasuresAfter)) {
+		t.add(name, s.MeasuresBefore[name], s.MeasuresAfter[name])
+	}
+	a.say("\n%s", t)
+}
+
+// warnStage says on stderr when the last stage that was chosen by the CRPS of
+// its paths did the checkpoint no good. Training keeps the best weights, those
+// it began with among them, so harm shows in the last step, or in no change at
+// all; a file may come from elsewhere, so the kept weights are compared too.
+func (a *app) warnStage(b *checkpoint.Bundle) {
+	for _, s := range slices.Backward(b.Lineage) {
+		if s.Stage != train.SFT && s.Stage != train.RL {
+			continue
+		}
+		const instead = "use the checkpoint of the stage before"
+		switch {
+		case s.After > s.Before:
+			a.talk("warning: stage %s made validation %s worse, %.4f → %.4f: %s", s.Stage, s.Metric, s.Before, s.After, instead)
+		case s.BestStep == 0 && s.Final > s.Before:
+			a.talk("warning: stage %s changed nothing: validation %s was best at its start, %.4f, and worse at its last step, %.4f: these are the weights of the stage before", s.Stage, s.Metric, s.Before, s.Final)
+		case s.BestStep == 0:
+			a.talk("warning: stage %s changed nothing: no step improved validation %s, %.4f: these are the weights of the stage before", s.Stage, s.Metric, s.Before)
+		case s.Final > s.Before:
+			a.talk("warning: stage %s made validation %s worse, %.4f → %.4f at its last step; the weights are those of step %d, %.4f, the best of several looks at validation: if in doubt, %s", s.Stage, s.Metric, s.Before, s.Final, s.BestStep, s.After, instead)
+		}
+		return
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -95,8 +96,9 @@ func (a *app) rl() *cobra.Command {
 		Use:     "stage4",
 		Aliases: []string{"rl"},
 		Short:   "Stage 4: REINFORCE on a reward",
-		Long: `Stage 4: REINFORCE on a reward. token_acc and return_mse are not proper scores:
-they reward a distribution that collapses. crps is proper.`,
+		Long: `Stage 4: REINFORCE on a reward. token_acc, return_mse and sharpe, which is
+the Sharpe ratio of trading the signs of the path, are not proper scores: they
+reward a distribution that collapses. crps is proper.`,
 		Example: "  mqc stage4 --steps 200 --batch-episodes 8 --reward crps",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.assetStage(c, f) },
@@ -111,7 +113,10 @@ they reward a distribution that collapses. crps is proper.`,
 	flags.IntVar(&r.Sampler.TopK, "top-k", 0, "draw paths from the k likeliest tokens; 0 is all")
 	flags.Float64Var(&r.EntropyCoef, "entropy-coef", r.EntropyCoef, "weight of the entropy")
 	flags.Float64Var(&r.KLCoef, "kl-coef", r.KLCoef, "weight of the KL divergence from the start")
-	flags.StringVar(&r.Reward, "reward", r.Reward, "token_acc, return_mse or crps")
+	flags.StringVar(&r.Reward, "reward", r.Reward, strings.Join(train.Rewards(), ", "))
+	if err := c.RegisterFlagCompletionFunc("reward", cobra.FixedCompletions(train.Rewards(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag is ours
+	}
 	return c
 }
 
