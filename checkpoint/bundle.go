@@ -240,7 +240,7 @@ func decode(h header, f *file) (*Bundle, error) {
 		return nil, fmt.Errorf("the model takes %v conditioning values and %d features, its inputs are %v and %d", m.Cond, m.Features, b.Inputs.Cond(), b.Inputs.Features())
 	}
 	if b.Model != nil && b.Model.Outputs > 0 && (b.Emission == nil || b.Model.Outputs != b.Emission.Mixture().Outputs()) {
-		return nil, fmt.Errorf("the model gives %d parameters of a density, for which the law they start around is not there or has others", b.Model.Outputs)
+		return nil, fmt.Errorf("the model gives %d parameters of a density, and the emission that they belong to is not there or wants others", b.Model.Outputs)
 	}
 	if b.Model != nil && b.Tokenizer != nil && b.Model.Vocab != b.Tokenizer.Codes() {
 		return nil, fmt.Errorf("the model has %d tokens, its tokenizer %d codes", b.Model.Vocab, b.Tokenizer.Codes())

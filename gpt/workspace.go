@@ -14,7 +14,7 @@ var (
 	ErrVocabulary = errors.New("outside the vocabulary")
 	// ErrNoLogits says that the outputs of a model are the parameters of a
 	// density.
-	ErrNoLogits = errors.New("the model gives the density of the next return and knows no tokens")
+	ErrNoLogits = errors.New("the model gives the parameters of a density and knows no tokens")
 )
 
 // Input is one batch of windows, row major: (B,T) tokens, (B,T,len(Cond))

@@ -26,8 +26,9 @@ type Score struct {
 // keep the cores busy, few enough that activations stay in the cache.
 const scoreRows = 1024
 
-// Each runs r over windows and visits the outputs (Width) of every weighted
-// target, logits for most models, once, in the order of windows: index is that of the target in its stream.
+// Each runs r over windows and visits the outputs (Width), logits for most models,
+// of every weighted target once, in the order of windows: index is that of the
+// target in its stream.
 func Each(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, windows []dataset.Window, visit func(stream, index int, outputs []float32) error) error {
 	var w gpt.Workspace
 	m := r.Model()
