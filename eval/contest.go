@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/density"
+	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/market"
@@ -24,6 +26,7 @@ type Scope struct {
 	Dates    int    `json:"dates"`
 	Selected bool   `json:"selected"` // early stopping or calibration has seen these targets
 	Best     string `json:"best"`     // the baseline with the best log score on validation
+	Note     string `json:"note,omitempty"`
 }
 
 // Options say what stands beside the models.
@@ -58,14 +61,20 @@ func NewContest(ctx context.Context, models []Named, series []*market.Series, pa
 	c := &Contest{Scope: Scope{Part: part.String()}, models: models, series: series, part: part}
 	border := models[0].Bundle.Split.ValFrom
 	var err error
-	if c.baselines, err = forecast.FitBaselines(series, border, o.Baselines...); err != nil {
+	c.baselines, err = forecast.FitBaselines(series, border, o.Baselines...)
+	if err == nil {
+		var pooled *forecast.PooledHAR
+		if pooled, err = forecast.FitPooledHAR(series, border); err == nil {
+			c.baselines = append(c.baselines, pooled)
+		}
+	}
+	switch {
+	case errors.Is(err, forecast.ErrFewReturns) || errors.Is(err, feature.ErrFewReturns):
+		c.Note = "without the baselines of volatility: " + err.Error()
+		c.baselines = nil
+	case err != nil:
 		return nil, err
 	}
-	pooled, err := forecast.FitPooledHAR(series, border)
-	if err != nil {
-		return nil, err
-	}
-	c.baselines = append(c.baselines, pooled)
 	for _, b := range c.baselines {
 		c.laws = append(c.laws, law{name: b.Name(), baseline: true, at: oneStep(b, series)})
 	}

@@ -93,6 +93,9 @@ const harBurn = 60
 // minHARTargets is how many log returns are needed to fit the HAR kind.
 const minHARTargets = 250
 
+// ErrFewReturns says that there is too little history for the HAR kind.
+var ErrFewReturns = errors.New("too few for the HAR scale")
+
 // fitHAR fits the coefficients of ln σ on the returns before the border, all
 // series together, by the likelihood of a Student-t:
 //
@@ -119,8 +122,8 @@ func (s Scaler) fitHAR(series []*market.Series, before time.Time) (b [HARTerms]f
 		}
 	}
 	if len(y) < minHARTargets {
-		return b, fmt.Errorf("feature: fit: %d log returns after %d candles of each series before %s: the HAR scale needs %d; the scale %q needs fewer",
-			len(y), harBurn, before.Format("2006-01-02"), minHARTargets, EWMA)
+		return b, fmt.Errorf("feature: fit: %d log returns after %d candles of each series before %s: %w: it needs %d; the scale %q needs fewer",
+			len(y), harBurn, before.Format("2006-01-02"), ErrFewReturns, minHARTargets, EWMA)
 	}
 	return maximizeHAR(X, y, math.Sqrt(s.Initial))
 }

@@ -258,7 +258,8 @@ type sample struct {
 	variance float64          // of the log returns, or that of all assets
 }
 
-var errFewReturns = fmt.Errorf("fewer than %d returns to fit", fewReturns)
+// ErrFewReturns says that there is too little history for a law of volatility.
+var ErrFewReturns = fmt.Errorf("fewer than %d returns to fit", fewReturns)
 
 func newTraining(series []*market.Series, before time.Time) (*training, error) {
 	d, with := &training{}, 0

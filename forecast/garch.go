@@ -240,7 +240,7 @@ func fitGARCHs(d *training, leverage bool, near *epoch) (epoch, error) {
 		}
 	}
 	if count == 0 {
-		return epoch{}, errFewReturns
+		return epoch{}, ErrFewReturns
 	}
 	pooled.Mu, pooled.Alpha, pooled.Gamma = pooled.Mu/count, pooled.Alpha/count, pooled.Gamma/count
 	pooled.Beta, pooled.Nu = pooled.Beta/count, pooled.Nu/count

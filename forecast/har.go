@@ -104,7 +104,7 @@ func fitHARCoefficients(assets []sample) (*har, error) {
 		}
 	}
 	if len(v) < fewReturns {
-		return nil, errFewReturns
+		return nil, ErrFewReturns
 	}
 	slices.Sort(v)
 	h := &har{floor: math.Log(score.Quantile(v, 0.02) + 1e-9)}
@@ -120,7 +120,7 @@ func fitHARCoefficients(assets []sample) (*har, error) {
 		})
 	}
 	if len(y) < fewReturns-burnIn {
-		return nil, errFewReturns
+		return nil, ErrFewReturns
 	}
 	var b mat.VecDense
 	if err := b.SolveVec(mat.NewDense(len(y), 4, X), mat.NewVecDense(len(y), y)); err != nil {

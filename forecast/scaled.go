@@ -113,7 +113,7 @@ func fitLaws(d *training, mu func([]float64) float64, start func(asset int, vari
 					sigma = append(sigma, sigmas(pools[j], a.moves)...)
 				}
 				if len(r) < fewReturns-burnIn {
-					err = errFewReturns
+					err = ErrFewReturns
 				} else {
 					pooled, err = fitLaw(r, sigma, mu)
 				}

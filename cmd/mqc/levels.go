@@ -43,6 +43,9 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 	if err != nil {
 		return nil, err
 	}
+	if contest.Note != "" {
+		a.talk("%s", contest.Note)
+	}
 	wanted := func(l string) bool { return level == levelAll || level == l }
 	var results []levelResult
 	if wanted(levelDensity) {
