@@ -90,6 +90,10 @@ was fitted on are refused.`,
 				}
 				results = append(results, more...)
 			}
+			// Recorded before it is seen.
+			if err := a.recordTestRead(paths, models, p, level, data); err != nil {
+				return err
+			}
 			if asCSV {
 				return a.printCSV(results)
 			}
