@@ -51,9 +51,10 @@ const sharpeRidge = 0.1
 //	sharpe    = mean(profit) / √(var(profit) + sharpeRidge²)
 //
 // with the population variance over the horizon. It is no proper score: of a
-// path it sees the signs alone, so it says nothing of how far prices go, and
-// what it is largest for in expectation is a distribution with all of its mass
-// on the likelier sign of each candle, not the one that candles come from.
+// path it sees the signs alone, so it says nothing of how far prices go; and its
+// expectation is linear in the distribution that paths are drawn from, so it is
+// largest with all of the mass on one sequence of signs, not for the
+// distribution that candles come from.
 //
 //	path, truth  (H)  cumulative log returns in units of the volatility at the origin
 //
