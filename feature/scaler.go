@@ -202,6 +202,13 @@ const maxLogSigma = 20
 // least is the smallest variance that scales.
 func (s Scaler) least() float64 { return s.Floor * s.Floor * s.Initial }
 
+// Return is how the next log return is scaled: mean + unit·v[LogReturn], with v
+// from Encode. Mean is zero but for the Global kind.
+func (s Scaler) Return(state State) (mean, unit float64) {
+	sigma := s.Sigma(state)
+	return sigma * s.Mean[LogReturn], sigma * s.Std[LogReturn]
+}
+
 // Encode returns the scaled features of the candle that follows the state.
 func (s Scaler) Encode(state State, c market.Candle) Vector {
 	v := Encode(state.PrevClose, c)
