@@ -103,7 +103,8 @@ func (c Config) market(ctx context.Context, n int) ([]Gain, error) {
 	for _, r := range table.Rows {
 		gains = append(gains, Gain{r.Name, r.LogScore})
 	}
-	return append(gains, Gain{NameSize, p.size(series, table.Lag)}), nil
+	dates, diffs := p.equallyWrong(series)
+	return append(gains, Gain{NameSize, score.Clustered(dates, diffs, 1, table.Lag)}), nil
 }
 
 // Contest trains a model and puts it, as [NameModel], on the test dates beside
@@ -117,12 +118,10 @@ func Contest(ctx context.Context, series []*market.Series, scale string, seed ui
 	return eval.NewContest(ctx, models, series, dataset.Test, eval.Options{Baselines: []string{Over, "GARCH-t"}})
 }
 
-// size tests the log scores of normal laws of the true σ with means σ/10 and
-// −σ/10 against each other, on the targets of the test dates.
-func (p Process) size(series []*market.Series, lag int) score.Test {
+// equallyWrong is the log score of a normal law of the true σ with mean σ/10 less
+// that of one with mean −σ/10, of every target of the test dates.
+func (p Process) equallyWrong(series []*market.Series) (dates []time.Time, diffs []float64) {
 	from := Split(series).TestFrom
-	var dates []time.Time
-	var diffs []float64
 	for a, s := range series {
 		sigma := p.Sigma(a)
 		above, below := distuv.Normal{Mu: sigma / 10, Sigma: sigma}, distuv.Normal{Mu: -sigma / 10, Sigma: sigma}
@@ -134,7 +133,7 @@ func (p Process) size(series []*market.Series, lag int) score.Test {
 			}
 		}
 	}
-	return score.Clustered(dates, diffs, 1, lag)
+	return dates, diffs
 }
 
 // Level is that of the tests: a gain is found where p < Level.
@@ -184,14 +183,29 @@ func Judge(markets [][]Gain) []Row {
 	return rows
 }
 
-// ErrFalsePositives says that eval found skill where there is none more often
-// than its level allows.
-var ErrFalsePositives = errors.New("skill is found where there is none")
+// SizeLo and SizeHi are the shares of rejections that [NameSize] may have: Level
+// and what a test by few dates is off it.
+const (
+	SizeLo = .02
+	SizeHi = .09
+)
+
+var (
+	// ErrFalsePositives says that eval found skill where there is none more
+	// often than its level allows.
+	ErrFalsePositives = errors.New("skill is found where there is none")
+	// ErrSize says that the tests of eval do not reject at their level.
+	ErrSize = errors.New("the test does not keep its level")
+)
 
 // Check returns [ErrFalsePositives] with the first row that gained more often
-// than chance lets it: with a probability below [Alarm].
+// than chance lets it, with a probability below [Alarm], and [ErrSize] where the
+// whole interval of rejections of [NameSize] lies outside [SizeLo, SizeHi].
 func Check(rows []Row) error {
 	for _, r := range rows {
+		if r.Name == NameSize && (r.RejectedHi < SizeLo || r.RejectedLo > SizeHi) {
+			return fmt.Errorf("selftest: %s: one is better on %.1f%% of %d markets, tested at %.0f%%: %w", r.Name, 100*r.Rejected, r.Markets, 100*Level, ErrSize)
+		}
 		if r.Chance < Alarm {
 			return fmt.Errorf("selftest: %s gains significantly on %d of %d markets: %w", r.Name, r.Positive, r.Markets, ErrFalsePositives)
 		}

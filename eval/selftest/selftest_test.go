@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/micro-quant/mqc/eval"
 	"github.com/micro-quant/mqc/feature"
@@ -140,6 +141,38 @@ func TestStandingCandlesAreNoSkill(t *testing.T) {
 	if g := over(t, c, NameModel, "token unigram").LogScore; found(g) {
 		t.Errorf("the model gains %v nats over the frequencies of tokens (p %v)", g.Mean, g.P)
 	}
+}
+
+// The level of the test, on many markets since there is nothing to train. Without
+// correlation over time it is near 5%; taking the assets of a date to be
+// independent, as the control does, it is far from it.
+func TestTheTestKeepsItsLevel(t *testing.T) {
+	const markets = 400
+	p := Brownian()
+	p.Assets, p.Candles = 4, 1000
+	var clustered, pooled [][]Gain
+	for n := range markets {
+		p.Seed = uint64(n)
+		series, err := p.Series()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dates, diffs := p.equallyWrong(series)
+		apart := make([]time.Time, len(dates))
+		for i := range apart {
+			apart[i] = start.AddDate(0, 0, i)
+		}
+		clustered = append(clustered, []Gain{{NameSize, score.Clustered(dates, diffs, 1, 10)}})
+		pooled = append(pooled, []Gain{{NameSize, score.Clustered(apart, diffs, 1, 0)}})
+	}
+	rows := Judge(clustered)
+	if err := Check(rows); err != nil {
+		t.Error(err)
+	}
+	if err := Check(Judge(pooled)); err == nil {
+		t.Error("a test that takes correlated assets for independent passes")
+	}
+	t.Logf("by date %.3f, taken as independent %.3f", rows[0].Rejected, Judge(pooled)[0].Rejected)
 }
 
 func TestJudgeCounts(t *testing.T) {
