@@ -162,21 +162,24 @@ func (c *Cells) over(lo, hi float64, f func(x float64) float64) float64 {
 }
 
 // Piecewise is a density over cells: cell j has probability P[j] of a variable
-// that is Sigma times what the cells cut.
+// that is mu plus sigma times what the cells cut.
 type Piecewise struct {
-	cells *Cells
-	p     []float64
-	cum   []float64 // (M+1)
-	sigma float64
+	cells     *Cells
+	p         []float64
+	cum       []float64 // (M+1)
+	mu, sigma float64
 }
 
-// New returns the density with probabilities p (M), which it normalises and
-// does not keep.
-func (c *Cells) New(p []float64, sigma float64) *Piecewise {
+// New is [Cells.NewAt] with a mu of 0.
+func (c *Cells) New(p []float64, sigma float64) *Piecewise { return c.NewAt(p, 0, sigma) }
+
+// NewAt returns the density of mu + sigma·x, where x lies in the cells with
+// probabilities p (M), which it normalises and does not keep.
+func (c *Cells) NewAt(p []float64, mu, sigma float64) *Piecewise {
 	if len(p) != c.Len() {
 		panic(fmt.Sprintf("density: %d probabilities for %d cells", len(p), c.Len()))
 	}
-	d := &Piecewise{cells: c, p: slices.Clone(p), cum: make([]float64, len(p)+1), sigma: sigma}
+	d := &Piecewise{cells: c, p: slices.Clone(p), cum: make([]float64, len(p)+1), mu: mu, sigma: sigma}
 	sum := 0.0
 	for _, v := range p {
 		sum += v
@@ -193,14 +196,14 @@ func (d *Piecewise) Probabilities() []float64 { return d.p }
 
 // LogPDF is the logarithm of the density at x.
 func (d *Piecewise) LogPDF(x float64) float64 {
-	z := x / d.sigma
+	z := (x - d.mu) / d.sigma
 	j := d.cells.Index(z)
 	return math.Log(d.p[j]) + d.cells.T.LogPDF(z) - math.Log(d.cells.Mass(j)) - math.Log(d.sigma)
 }
 
 // CDF is the probability of a value of at most x.
 func (d *Piecewise) CDF(x float64) float64 {
-	z := x / d.sigma
+	z := (x - d.mu) / d.sigma
 	j := d.cells.Index(z)
 	return min(d.cum[j]+d.p[j]*d.cells.Within(j, z), 1)
 }
@@ -212,13 +215,13 @@ func (d *Piecewise) Quantile(p float64) float64 {
 	if d.p[j] > 0 {
 		u = min(max((p-d.cum[j])/d.p[j], 0), 1)
 	}
-	return d.sigma * d.cells.At(j, u)
+	return d.mu + d.sigma*d.cells.At(j, u)
 }
 
 // CRPS is ∫(F(x) − 1{x ≥ y})² dx: over whole cells from what the cells know of
 // T, over the two parts of the cell of y by quadrature.
 func (d *Piecewise) CRPS(y float64) float64 {
-	c, z, last := d.cells, y/d.sigma, len(d.p)-1
+	c, z, last := d.cells, (y-d.mu)/d.sigma, len(d.p)-1
 	at, sum := c.Index(z), 0.0
 	for j, p := range d.p {
 		a, b, w := c.first[j], c.second[j], c.hi(j)-c.lo(j)
@@ -247,7 +250,7 @@ func (d *Piecewise) Moments() (mean, square float64) {
 		mean += p * d.cells.mean[j]
 		square += p * d.cells.square[j]
 	}
-	return d.sigma * mean, d.sigma * d.sigma * square
+	return d.mu + d.sigma*mean, d.mu*d.mu + 2*d.mu*d.sigma*mean + d.sigma*d.sigma*square
 }
 
 func gaussLegendre(n int) (nodes, weights []float64) {

@@ -30,6 +30,7 @@ func laws(t *testing.T) map[string]density.Density {
 		"t":             base,
 		"wide t":        density.StudentT{Mu: -1, Scale: 3, Nu: 2.1},
 		"cells":         cells.New(p, 0.02),
+		"moved cells":   cells.NewAt(p, .3, .02),
 		"cells of T":    cells.New(own, 1),
 		"mixture":       density.Mixture{Weights: []float64{.3, .7}, Parts: []density.Density{base, density.StudentT{Mu: 1, Scale: .3, Nu: 9}}},
 		"mixed of both": density.Mixture{Weights: []float64{.5, .5}, Parts: []density.Density{cells.New(p, 1), base}},
@@ -163,6 +164,10 @@ func TestMomentsAreThoseOfT(t *testing.T) {
 	}
 	mean, square := cells.New(own, 2).Moments()
 	std := 2 * T.Std()
+	movedMean, movedSquare := cells.NewAt(own, -3, 2).Moments()
+	if math.Abs(movedMean-mean+3) > 1e-12 || math.Abs(movedSquare-movedMean*movedMean-square+mean*mean) > 1e-9 {
+		t.Errorf("moved by −3: moments %v and %v, without %v and %v", movedMean, movedSquare, mean, square)
+	}
 	if math.Abs(mean-.6) > 1e-4 || math.Abs((square-mean*mean)/(std*std)-1) > 1e-3 {
 		t.Errorf("moments %v and %v, want mean .6 and deviation %v", mean, square, std)
 	}

@@ -117,13 +117,18 @@ func (c *Contest) gains(law, horizon, lag int, of func(law, target int) float64)
 		if j == law || l.name != nameGARCH && l.name != forecast.NamePooledHAR && l.name != c.Best {
 			continue
 		}
-		diff := make([]float64, len(c.targets))
-		for k := range diff {
-			diff[k] = of(law, k) - of(j, k)
-		}
-		gains = append(gains, Gain{Over: l.name, Test: score.Clustered(c.dates, diff, horizon, lag)})
+		gains = append(gains, Gain{Over: l.name, Test: c.gain(law, j, horizon, lag, of)})
 	}
 	return gains
+}
+
+// gain tests the scores of a law against those of another.
+func (c *Contest) gain(law, over, horizon, lag int, of func(law, target int) float64) score.Test {
+	diff := make([]float64, len(c.targets))
+	for k := range diff {
+		diff[k] = of(law, k) - of(over, k)
+	}
+	return score.Clustered(c.dates, diff, horizon, lag)
 }
 
 const nameGARCH = "GARCH-t"
@@ -237,7 +242,7 @@ func lookUp(cells *density.Cells, laws []predict.Law) func(stream, index int) de
 		for j, v := range l.Cells {
 			p[j] = float64(v)
 		}
-		return cells.New(p, l.Sigma)
+		return cells.NewAt(p, l.Mean, l.Sigma)
 	}
 }
 
@@ -250,7 +255,8 @@ func unigramLaw(codec dataset.Codec, streams []*dataset.Stream) law {
 	return law{
 		name: "token unigram", note: "filtered historical simulation at the scale " + codec.Scaler.Kind, baseline: true,
 		at: func(stream, index int) density.Density {
-			return codec.Emission.Cells().New(mixed, codec.Scaler.Sigma(streams[stream].States[index]))
+			mean, unit := codec.Scaler.Return(streams[stream].States[index])
+			return codec.Emission.Cells().NewAt(mixed, mean, unit)
 		},
 	}
 }

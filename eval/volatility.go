@@ -43,10 +43,9 @@ func (c *Contest) Volatility(ctx context.Context) (*VolatilityTable, error) {
 		}
 		h := c.variances(l)
 		row := VolatilityRow{Name: l.name}
-		losses[i] = make([]float64, len(h))
+		losses[i] = qlike(h, proxy)
 		n := float64(len(h))
 		for k, v := range h {
-			losses[i][k] = score.QLIKE(v, proxy[k])
 			row.QLIKE += losses[i][k] / n
 			row.QLIKEr2 += score.QLIKE(v, max(c.returns[k]*c.returns[k], leastProxy*v)) / n
 			d := math.Log(v / proxy[k])
@@ -59,6 +58,15 @@ func (c *Contest) Volatility(ctx context.Context) (*VolatilityTable, error) {
 		t.Rows[i].Gains = c.gains(i, 1, significanceLag, func(law, target int) float64 { return -losses[law][target] })
 	}
 	return t, nil
+}
+
+// qlike is the loss of every variance against its proxy.
+func qlike(h, proxy []float64) []float64 {
+	loss := make([]float64, len(h))
+	for k, v := range h {
+		loss[k] = score.QLIKE(v, proxy[k])
+	}
+	return loss
 }
 
 // leastProxy is the smallest share of a variance that a candle without any move

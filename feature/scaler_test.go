@@ -132,3 +132,24 @@ func TestScalerSurvivesJSON(t *testing.T) {
 		}
 	}
 }
+
+// A density of scaled returns is one of returns by Return alone, for every kind.
+func TestReturnUndoesTheScaleOfTheLogReturn(t *testing.T) {
+	series := walk(400)
+	border := series.Candles[399].Time.Add(time.Hour)
+	for _, kind := range []string{feature.EWMA, feature.HAR, feature.Global} {
+		s, err := feature.FitScaler(kind, []*market.Series{series}, border)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := s.States(series)
+		for i := 1; i < len(series.Candles); i++ {
+			mean, unit := s.Return(states[i])
+			got := mean + unit*s.Encode(states[i], series.Candles[i])[feature.LogReturn]
+			// Equal but for the rounding of a division and its inverse.
+			if want := math.Log(series.Candles[i].Close / series.Candles[i-1].Close); math.Abs(got-want) > 1e-12 {
+				t.Fatalf("%s: candle %d: Return gives back the log return %v, want %v", kind, i, got, want)
+			}
+		}
+	}
+}

@@ -75,32 +75,35 @@ func sampleMix(rng *rand.Rand) float64 {
 	return (TailDF - 2) / (z*z + 2*(rng.ExpFloat64()+rng.ExpFloat64()))
 }
 
-// candle builds the candle with the shock √mix·z; rng draws its shape.
-//
-// With d = σ·√mix, the log price is a Brownian motion of variance d² that ends
-// at r = mean + d·z. The open is its bridge at the overnight share of the
-// variance. The high and the low are extremes of the bridge from open to close,
-// whose variance v is the rest: P(max > m) = exp(−2(m−open)(m−close)/v). The two
-// are drawn apart, as if they did not know of each other. All log moves, divided
-// by σ, have a law that depends on the regime alone.
+// candle builds the candle with the shock √mix·z; rng draws its shape. All log
+// moves, divided by σ, have a law that depends on the regime alone.
 func (s State) candle(prevClose, mix, z float64, rng *rand.Rand) Candle {
 	d := s.Sigma * math.Sqrt(mix)
-	night := regimes[s.Regime].overnight
+	c := Bridge(rng, prevClose, s.Mean+d*z, d, regimes[s.Regime].overnight)
+	c.Volume = math.Round(1e6 * math.Exp(0.5*math.Log(mix)+0.4*rng.NormFloat64()))
+	return c
+}
 
-	closing := s.Mean + d*z
-	opening := closing*night + d*math.Sqrt(night*(1-night))*rng.NormFloat64()
+// Bridge draws the candle that follows prevClose with a given log return. The
+// log price is a Brownian motion of variance sigma² that ends at logReturn. The
+// open is its bridge at overnight, the share of the variance that comes before
+// it. The high and the low are extremes of the bridge from open to close, whose
+// variance v is the rest: P(max > m) = exp(−2(m−open)(m−close)/v). The two are
+// drawn apart, as if they did not know of each other. Time and Volume are left
+// zero.
+func Bridge(rng *rand.Rand, prevClose, logReturn, sigma, overnight float64) Candle {
+	opening := logReturn*overnight + sigma*math.Sqrt(overnight*(1-overnight))*rng.NormFloat64()
 
-	v := d * d * (1 - night)
-	sum, square := opening+closing, (closing-opening)*(closing-opening)
+	v := sigma * sigma * (1 - overnight)
+	sum, square := opening+logReturn, (logReturn-opening)*(logReturn-opening)
 	high := (sum + math.Sqrt(square+2*v*rng.ExpFloat64())) / 2
 	low := (sum - math.Sqrt(square+2*v*rng.ExpFloat64())) / 2
 
 	c := Candle{
-		Open:   prevClose * math.Exp(opening),
-		High:   prevClose * math.Exp(high),
-		Low:    prevClose * math.Exp(low),
-		Close:  prevClose * math.Exp(closing),
-		Volume: math.Round(1e6 * math.Exp(0.5*math.Log(mix)+0.4*rng.NormFloat64())),
+		Open:  prevClose * math.Exp(opening),
+		High:  prevClose * math.Exp(high),
+		Low:   prevClose * math.Exp(low),
+		Close: prevClose * math.Exp(logReturn),
 	}
 	c.High = max(c.High, c.Open, c.Close) // exp rounds
 	c.Low = min(c.Low, c.Open, c.Close)

@@ -11,11 +11,11 @@ import (
 )
 
 // Law is what a model says of the log return of one candle before it comes:
-// probabilities of the cells of an emission, of returns in units of Sigma.
+// probabilities of the cells of an emission, which cut (r − Mean)/Sigma.
 type Law struct {
 	Stream, Index int
 	Cells         []float32
-	Sigma         float64
+	Mean, Sigma   float64 // as in [feature.Scaler.Return]
 }
 
 // Laws returns the law of every weighted target of windows, in the order of
@@ -36,7 +36,8 @@ func Laws(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams []*da
 	err := Each(ctx, r, streams, windows, func(stream, index int, logits []float32) error {
 		Probabilities(probs, logits, temperature)
 		e.Mix(cells, probs)
-		law := Law{Stream: stream, Index: index, Sigma: codec.Scaler.Sigma(streams[stream].States[index])}
+		law := Law{Stream: stream, Index: index}
+		law.Mean, law.Sigma = codec.Scaler.Return(streams[stream].States[index])
 		for _, p := range cells {
 			if math.IsNaN(p) {
 				return fmt.Errorf("predict: %s: token %d: %w", streams[stream].Asset, index, gpt.ErrNotFinite)

@@ -1,0 +1,190 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/predict"
+	"github.com/micro-quant/mqc/tokenizer"
+	"github.com/micro-quant/mqc/train"
+)
+
+// fresh is a bundle with a model of random weights, whose laws depend on all
+// that it sees, and the market that it belongs to.
+func fresh(t *testing.T, kind string) (*checkpoint.Bundle, []*market.Series) {
+	t.Helper()
+	config := market.DefaultSynthetic()
+	config.Assets, config.Candles = 2, 400
+	m, err := market.NewSynthetic(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := tokenizer.DefaultVQ()
+	codes.Codes = 64
+	b, err := train.Prepare(t.Context(), m.Series, train.Preparation{
+		Scaler: kind, Kind: tokenizer.KindProduct, VQ: codes,
+		Inputs: dataset.Inputs{Volatility: true, Calendar: true, Assets: []string{m.Series[0].Symbol}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shape := gpt.Config{Vocab: 64, SeqLen: 16, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000}
+	if err := train.NewModel(b, m.Series, shape, 1); err != nil {
+		t.Fatal(err)
+	}
+	// Some matrices begin at zero, and a model of zeros sees nothing.
+	for i := range b.Model.Params {
+		b.Model.Params[i] += float32(i%7-3) * .05
+	}
+	return b, m.Series
+}
+
+func TestBundlesAreCausal(t *testing.T) {
+	for _, kind := range []string{feature.EWMA, feature.HAR, feature.Global} {
+		b, series := fresh(t, kind)
+		if err := CheckCausal(t.Context(), b, series); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+		b.Model = nil
+		if err := CheckCausal(t.Context(), b, series); err != nil {
+			t.Errorf("%s without a model: %v", kind, err)
+		}
+	}
+	if err := CheckCausal(t.Context(), &checkpoint.Bundle{}, nil); !errors.Is(err, checkpoint.ErrNoTokenizer) {
+		t.Errorf("bare tokens: %v, want ErrNoTokenizer", err)
+	}
+}
+
+// Each double leaks in a way of its own.
+func TestLooksAheadAreCaught(t *testing.T) {
+	b, series := fresh(t, feature.EWMA)
+	codec, err := b.Codec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	laws := func(codec func(*dataset.Stream) dataset.Codec, s *dataset.Stream, w dataset.Window) ([]predict.Law, error) {
+		return predict.Laws(t.Context(), b.Runner(), codec(s), []*dataset.Stream{s}, []dataset.Window{w}, 1)
+	}
+	same := func(*dataset.Stream) dataset.Codec { return codec }
+	encode := func(change func(*dataset.Stream)) func(*market.Series) (*dataset.Stream, error) {
+		return func(s *market.Series) (*dataset.Stream, error) {
+			stream, err := codec.Encode(s)
+			if err == nil {
+				change(stream)
+			}
+			return stream, err
+		}
+	}
+	for name, c := range map[string]struct {
+		encode func(*market.Series) (*dataset.Stream, error)
+		laws   func(*dataset.Stream, dataset.Window) ([]predict.Law, error)
+		leaks  bool
+	}{
+		"nothing": {encode: codec.Encode},
+		// A convolution over t−1, t and t+1, as a VQ-VAE over time has it.
+		"tokenizer of the next candle": {leaks: true, encode: encode(func(s *dataset.Stream) {
+			for i := range s.Tokens[:len(s.Tokens)-1] {
+				s.Tokens[i] = (s.Tokens[i] + s.Tokens[i+1]) % 64
+			}
+		})},
+		"scaler fitted on all dates of what it scales": {leaks: true, encode: func(s *market.Series) (*dataset.Stream, error) {
+			end := s.Candles[len(s.Candles)-1].Time.Add(time.Hour)
+			scaler, err := feature.FitScaler(feature.EWMA, []*market.Series{s}, end)
+			if err != nil {
+				return nil, err
+			}
+			return dataset.Codec{Scaler: scaler, Tokenizer: codec.Tokenizer}.Encode(s)
+		}},
+		"volatility of the next candle": {leaks: true, encode: encode(func(s *dataset.Stream) {
+			s.States = append(s.States[1:], s.States[len(s.States)-1])
+		})},
+		"features of the next candle": {leaks: true, encode: encode(func(s *dataset.Stream) {
+			s.Features = append(s.Features[feature.StateFeatures:], make([]float32, feature.StateFeatures)...)
+		})},
+		"weekday that follows the next close": {leaks: true, encode: encode(func(s *dataset.Stream) {
+			k := len(s.Cond) / len(s.Tokens)
+			for i := range s.Tokens[:len(s.Tokens)-1] {
+				s.Cond[i*k] = s.Tokens[i+1] % 7
+			}
+		})},
+		// As attention without a mask would do.
+		"law that sees its window": {leaks: true, encode: codec.Encode, laws: func(s *dataset.Stream, w dataset.Window) ([]predict.Law, error) {
+			other := *s
+			other.Tokens = slices.Clone(s.Tokens)
+			slices.Reverse(other.Tokens[w.Start : w.Start+w.Len])
+			return laws(same, &other, w)
+		}},
+		"law in units of a later volatility": {leaks: true, encode: codec.Encode, laws: func(s *dataset.Stream, w dataset.Window) ([]predict.Law, error) {
+			other := *s
+			other.States = append(slices.Clone(s.States[1:]), s.States[len(s.States)-1])
+			return laws(same, &other, w)
+		}},
+	} {
+		p := pipeline{encode: c.encode, context: b.Model.SeqLen, laws: c.laws}
+		err := p.checkCausal(t.Context(), series)
+		if errors.Is(err, ErrLooksAhead) != c.leaks || (err != nil) != c.leaks {
+			t.Errorf("%s: %v, leaks: want %v", name, err, c.leaks)
+		}
+	}
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := CheckCausal(ended, b, series); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of the context: %v", err)
+	}
+}
+
+// What no perturbation shows in a finished bundle, because it is in the fitted
+// numbers, its ranges say: the scores are refused.
+func TestFitsOnHeldOutDatesAreRefused(t *testing.T) {
+	b, series := fresh(t, feature.EWMA)
+	streams, err := train.Encode(b, series)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained(b, streams)
+	end := series[0].Candles[len(series[0].Candles)-1].Time.Add(time.Hour)
+	for name, c := range map[string]struct {
+		split  dataset.Split // that the scores take for theirs
+		refit  string        // the part that is fitted on all dates
+		leaked bool
+	}{
+		"nothing":                     {split: b.Split},
+		"scaler on all dates":         {split: b.Split, refit: checkpoint.Scaler, leaked: true},
+		"tokenizer on all dates":      {split: b.Split, refit: checkpoint.Tokenizer, leaked: true},
+		"emission on all dates":       {split: b.Split, refit: checkpoint.Emission, leaked: true},
+		"validation over training":    {split: dataset.Split{ValFrom: b.Split.ValFrom.AddDate(0, 0, -7), TestFrom: b.Split.TestFrom}, leaked: true},
+		"validation inside training":  {split: dataset.Split{ValFrom: b.Split.ValFrom.AddDate(0, -3, 0), TestFrom: b.Split.ValFrom}, leaked: true},
+		"validation later than it is": {split: dataset.Split{ValFrom: b.Split.ValFrom.AddDate(0, 0, 7), TestFrom: b.Split.TestFrom}},
+	} {
+		leaky := *b
+		leaky.Split = c.split
+		if c.refit != "" {
+			all, err := train.Prepare(t.Context(), series, train.Preparation{
+				Split: dataset.Split{ValFrom: end, TestFrom: end}, Scaler: feature.EWMA, Kind: tokenizer.KindQuantile,
+				VQ: tokenizer.DefaultVQ(),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaky.Fit = slices.Clone(b.Fit)
+			for _, r := range all.Fit {
+				if r.Part == c.refit {
+					leaky.Fit = append(leaky.Fit, r)
+				}
+			}
+		}
+		_, err := NewContest(t.Context(), []Named{{"leaky", &leaky}}, series, dataset.Val, Options{Baselines: []string{"unconditional t"}})
+		if errors.Is(err, checkpoint.ErrFitted) != c.leaked || (err != nil) != c.leaked {
+			t.Errorf("%s: %v, refused: want %v", name, err, c.leaked)
+		}
+	}
+}
