@@ -23,6 +23,8 @@ const (
 	Tokenizer = "tokenizer"
 	Scaler    = "scaler"
 	Emission  = "emission"
+
+	Calibrated = "calibration" // fitted on validation: its range is in Selected
 )
 
 // Range is a stretch of data that a part has seen.
@@ -83,8 +85,10 @@ type Bundle struct {
 	// unless its user wants another.
 	Precision gpt.Precision
 
+	Calibration *Calibration // of the model's probabilities; nil: none
+
 	Fit      []Range // what was fitted: scoring there is refused
-	Selected []Range // what early stopping saw: scoring there is labelled
+	Selected []Range // what early stopping and calibration saw: scoring there is labelled
 	Lineage  []Step  // oldest first
 	Build    string  // version of the program that wrote the file
 
@@ -124,11 +128,14 @@ type header struct {
 	Split     dataset.Split    `json:"split"`
 	Interval  string           `json:"interval,omitempty"`
 	Precision gpt.Precision    `json:"precision,omitzero"`
-	Fit       []Range          `json:"fit"`
-	Selected  []Range          `json:"selected"`
-	Lineage   []Step           `json:"lineage"`
-	Build     string           `json:"build"`
-	Resume    json.RawMessage  `json:"resume,omitempty"` // the state of a run, in a resume file
+
+	Calibration *Calibration `json:"calibration,omitempty"`
+
+	Fit      []Range         `json:"fit"`
+	Selected []Range         `json:"selected"`
+	Lineage  []Step          `json:"lineage"`
+	Build    string          `json:"build"`
+	Resume   json.RawMessage `json:"resume,omitempty"` // the state of a run, in a resume file
 }
 
 type tokenizerHeader struct {
@@ -155,7 +162,7 @@ const (
 func (b *Bundle) encode() (header, []tensor, error) {
 	h := header{
 		Version: version, Scaler: b.Scaler, Inputs: b.Inputs, Split: b.Split, Interval: b.Interval, Precision: b.Precision,
-		Fit: b.Fit, Selected: b.Selected, Lineage: b.Lineage, Build: b.Build,
+		Calibration: b.Calibration, Fit: b.Fit, Selected: b.Selected, Lineage: b.Lineage, Build: b.Build,
 	}
 	var tensors []tensor
 	if b.Model != nil {
@@ -198,7 +205,7 @@ func decode(h header, f *file) (*Bundle, error) {
 	}
 	b := &Bundle{
 		Scaler: h.Scaler, Inputs: h.Inputs, Split: h.Split, Interval: h.Interval, Precision: h.Precision,
-		Fit: h.Fit, Selected: h.Selected, Lineage: h.Lineage, Build: h.Build,
+		Calibration: h.Calibration, Fit: h.Fit, Selected: h.Selected, Lineage: h.Lineage, Build: h.Build,
 	}
 	if h.Scaler != nil {
 		if err := h.Scaler.Validate(); err != nil {
@@ -244,6 +251,9 @@ func decode(h header, f *file) (*Bundle, error) {
 	}
 	if b.Model != nil && b.Tokenizer != nil && b.Model.Vocab != b.Tokenizer.Codes() {
 		return nil, fmt.Errorf("the model has %d tokens, its tokenizer %d codes", b.Model.Vocab, b.Tokenizer.Codes())
+	}
+	if err := b.checkCalibration(); err != nil {
+		return nil, err
 	}
 	return b, nil
 }

@@ -66,6 +66,37 @@ func (r Range) first(s *dataset.Stream, from, to int, hash string) int {
 	return -1
 }
 
+// Seen returns what of a part of streams a part of a bundle has seen: one range
+// of dates for all assets together, and one range of indices for every stream
+// without dates.
+func Seen(part, stage string, streams []*dataset.Stream, p dataset.Part) (ranges []Range) {
+	dated := Range{Part: part, Stage: stage}
+	for _, s := range streams {
+		lo, hi := s.Bounds(p)
+		if lo >= hi {
+			continue
+		}
+		if s.Times == nil {
+			ranges = append(ranges, Range{
+				Part: part, Stage: stage, Assets: []string{s.Asset},
+				Hash: dataset.Hash(streams), FromIndex: lo, ToIndex: hi,
+			})
+			continue
+		}
+		dated.Assets = append(dated.Assets, s.Asset)
+		if first := s.Times[lo]; dated.First.IsZero() || first.Before(dated.First) {
+			dated.First = first
+		}
+		if last := s.Times[hi-1]; last.After(dated.Last) {
+			dated.Last = last
+		}
+	}
+	if len(dated.Assets) > 0 {
+		ranges = append(ranges, dated)
+	}
+	return ranges
+}
+
 func (r Range) span() string {
 	if r.First.IsZero() {
 		return fmt.Sprintf("tokens %d to %d", r.FromIndex, r.ToIndex-1)

@@ -115,6 +115,11 @@ func (c Codec) AppendInputs(cond []int32, features []float32, s *Stream, newest 
 	return c.Inputs.append(cond, features, s.Asset, c.Scaler, newest, state, now, next, time.Duration(s.Interval))
 }
 
+// Return is the log return of candle i.
+func (s *Stream) Return(i int) float64 {
+	return math.Log(s.Candles[i].Close / s.States[i].PrevClose)
+}
+
 // Dates are those of n candles from index origin on: known ones as far as there
 // are, then those that the calendar of the stream makes likely.
 func (s *Stream) Dates(origin, n int) []time.Time {

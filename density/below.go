@@ -16,13 +16,13 @@ func (d StudentT) Below(x float64) float64 {
 
 // Below is E[X; X ≤ x].
 func (d *Piecewise) Below(x float64) (sum float64) {
-	z := x / d.sigma
+	z := (x - d.mu) / d.sigma
 	at := d.cells.Index(z)
 	for j, mean := range d.cells.mean[:at] {
 		sum += d.p[j] * mean
 	}
 	sum += d.p[at] / d.cells.Mass(at) * (d.cells.T.Below(z) - d.cells.T.Below(d.cells.lo(at)))
-	return d.sigma * sum
+	return d.mu*d.CDF(x) + d.sigma*sum
 }
 
 // Below is E[X; X ≤ x].

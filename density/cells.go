@@ -191,6 +191,15 @@ func (c *Cells) NewAt(p []float64, mu, sigma float64) *Piecewise {
 	return d
 }
 
+// New32 is NewAt of float32.
+func (c *Cells) New32(p []float32, mean, sigma float64) *Piecewise {
+	wide := make([]float64, len(p))
+	for j, v := range p {
+		wide[j] = float64(v)
+	}
+	return c.NewAt(wide, mean, sigma)
+}
+
 // Probabilities are those of the cells.
 func (d *Piecewise) Probabilities() []float64 { return d.p }
 

@@ -98,6 +98,8 @@ type law struct {
 	name, note string
 	baseline   bool
 	at         func(stream, index int) density.Density
+
+	calibration *checkpoint.Calibration // nil: none
 }
 
 // target is a candle whose return is scored.
@@ -188,12 +190,16 @@ func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*marke
 			own = append(own, law{name: m.Name, note: "mixture of t, no tokens", at: lookUpMixture(codec, streams, found)})
 			continue
 		}
-		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, 1)
+		temperature := 1.
+		if c := m.Bundle.Calibration; c != nil {
+			temperature = c.Temperature
+		}
+		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, temperature)
 		if err != nil {
 			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 		}
 		cells := codec.Emission.Cells()
-		own = append(own, law{name: m.Name, at: lookUp(cells, found)})
+		own = append(own, law{name: m.Name, at: lookUp(cells, found), calibration: m.Bundle.Calibration})
 		if sameCells(cells, models[0].Bundle.Emission.Cells()) {
 			members = append(members, found)
 		}
@@ -238,11 +244,7 @@ func lookUp(cells *density.Cells, laws []predict.Law) func(stream, index int) de
 	}
 	return func(stream, index int) density.Density {
 		l := laws[at[target{stream, index}]]
-		p := make([]float64, len(l.Cells))
-		for j, v := range l.Cells {
-			p[j] = float64(v)
-		}
-		return cells.NewAt(p, l.Mean, l.Sigma)
+		return cells.New32(l.Cells, l.Mean, l.Sigma)
 	}
 }
 
@@ -268,7 +270,7 @@ func targetsOf(streams []*dataset.Stream, part dataset.Part) (targets []target, 
 		lo, hi := s.Bounds(part)
 		for k := max(lo, 1); k < hi; k++ {
 			targets = append(targets, target{i, k})
-			returns = append(returns, math.Log(s.Candles[k].Close/s.States[k].PrevClose))
+			returns = append(returns, s.Return(k))
 			dates = append(dates, s.Times[k])
 		}
 	}

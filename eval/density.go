@@ -28,6 +28,12 @@ type DensityRow struct {
 	Risk     []Risk       `json:"risk"`
 	Gains    []Gain       `json:"gains"`
 	Assets   []AssetScore `json:"assets"`
+
+	// Of a calibrated checkpoint, whose other numbers are those of its
+	// density at the calibrated temperature.
+	Temperature float64    `json:"temperature,omitempty"`
+	Calibrated  []Interval `json:"calibrated,omitempty"`
+	Adaptive    *Interval  `json:"adaptive,omitempty"` // run along the part, each asset by itself
 }
 
 // Interval is how often returns fell into central intervals.
@@ -53,6 +59,10 @@ type AssetScore struct {
 	LogScore       float64      `json:"log_score"`
 	Coverage90     float64      `json:"coverage_90"`
 	Christoffersen score.Number `json:"christoffersen_p"` // of the 5% value at risk, conditional coverage (1998)
+
+	// Of a calibrated checkpoint, its 90% intervals.
+	Calibrated *Misses `json:"calibrated_90,omitempty"`
+	Adaptive   *Misses `json:"adaptive_90,omitempty"`
 }
 
 // Levels of the tables.
@@ -152,6 +162,7 @@ func (s densityScores) row(l law, targets []target, streams []*dataset.Stream) D
 		})
 		from = to
 	}
+	row.calibrated(l.calibration, s.pit)
 	return row
 }
 

@@ -81,13 +81,7 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 	if err != nil {
 		return nil, err
 	}
-	window := o.Context
-	if window == 0 {
-		// Room for the path itself, so that the window need not be renewed
-		// on the way, but at least half of it for the past.
-		window = max(b.Model.SeqLen-o.Horizon+1, b.Model.SeqLen/2)
-	}
-	paths, err := predict.Paths(ctx, b.Runner(), codec, stream, len(stream.Tokens), window, gpt.Generation{
+	paths, err := predict.Paths(ctx, b.Runner(), codec, stream, len(stream.Tokens), windowOf(b.Model, o.Horizon, o.Context), gpt.Generation{
 		Paths: o.Samples, Steps: o.Horizon, Sampler: o.Sampler, Seed: o.Seed,
 	})
 	if err != nil {
@@ -103,6 +97,17 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 	return f, nil
 }
 
+// windowOf is how many past candles paths start from where a user wants at most
+// so many; 0: as many as fit.
+func windowOf(m *gpt.Model, horizon, wanted int) int {
+	if wanted > 0 {
+		return wanted
+	}
+	// Room for the path itself, so that the window need not be renewed on the
+	// way, but at least half of it for the past.
+	return max(m.SeqLen-horizon+1, m.SeqLen/2)
+}
+
 // Step summarises the close after Step candles.
 type Step struct {
 	Step      int       `json:"step"`
@@ -110,6 +115,8 @@ type Step struct {
 	Quantiles []float64 `json:"quantiles"` // of the close, at the levels asked for
 	Mean      float64   `json:"mean"`
 	PUp       float64   `json:"p_up"` // share of paths that close above the last close; ties count half
+
+	Intervals []Interval `json:"intervals,omitempty"` // by [Forecast.Calibrate]
 }
 
 // Steps returns the quantiles of the close at the given levels, after every

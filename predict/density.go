@@ -21,33 +21,72 @@ type Law struct {
 // Laws returns the law of every weighted target of windows, in the order of
 // windows, at a temperature of the logits.
 func Laws(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams []*dataset.Stream, windows []dataset.Window, temperature float64) ([]Law, error) {
+	m, err := mixerOf(r, codec, temperature)
+	if err != nil {
+		return nil, err
+	}
+	var laws []Law
+	err = Each(ctx, r, streams, windows, func(stream, index int, logits []float32) error {
+		law, err := m.law(streams, stream, index, logits)
+		laws = append(laws, law)
+		return err
+	})
+	return laws, err
+}
+
+// NextLaw is the law of the candle after all that a stream holds, at a
+// temperature of the logits.
+func NextLaw(r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, temperature float64) (Law, error) {
+	m, err := mixerOf(r, codec, temperature)
+	if err != nil {
+		return Law{}, err
+	}
+	p := promptOf(r.Model(), s, len(s.Tokens), r.Model().SeqLen)
+	_, logits, err := r.Prefill(gpt.Input{B: 1, T: len(p.Tokens), Tokens: p.Tokens, Cond: p.Cond, Features: p.Features})
+	if err != nil {
+		return Law{}, fmt.Errorf("predict: %s: %w", s.Asset, err)
+	}
+	return m.law([]*dataset.Stream{s}, 0, len(s.Tokens), logits)
+}
+
+// mixer makes laws of logits.
+type mixer struct {
+	codec        dataset.Codec
+	temperature  float64
+	probs, cells []float64 // scratch
+}
+
+func mixerOf(r *gpt.Runner, codec dataset.Codec, temperature float64) (*mixer, error) {
+	if r.Model().Outputs > 0 {
+		return nil, fmt.Errorf("predict: %w", gpt.ErrNoLogits)
+	}
+	return newMixer(r.Model().Vocab, codec, temperature)
+}
+
+func newMixer(V int, codec dataset.Codec, temperature float64) (*mixer, error) {
 	e := codec.Emission
 	if e == nil {
 		return nil, ErrNoEmission
 	}
-	if r.Model().Outputs > 0 {
-		return nil, fmt.Errorf("predict: %w", gpt.ErrNoLogits)
-	}
-	if V := r.Model().Vocab; V != e.Codes() {
+	if V != e.Codes() {
 		return nil, fmt.Errorf("predict: the model has %d tokens, returns are known for %d: %w", V, e.Codes(), gpt.ErrVocabulary)
 	}
-	probs, cells := make([]float64, e.Codes()), make([]float64, e.Cells().Len())
-	var laws []Law
-	err := Each(ctx, r, streams, windows, func(stream, index int, logits []float32) error {
-		Probabilities(probs, logits, temperature)
-		e.Mix(cells, probs)
-		law := Law{Stream: stream, Index: index}
-		law.Mean, law.Sigma = codec.Scaler.Return(streams[stream].States[index])
-		for _, p := range cells {
-			if math.IsNaN(p) {
-				return fmt.Errorf("predict: %s: token %d: %w", streams[stream].Asset, index, gpt.ErrNotFinite)
-			}
-			law.Cells = append(law.Cells, float32(p))
+	return &mixer{codec: codec, temperature: temperature, probs: make([]float64, e.Codes()), cells: make([]float64, e.Cells().Len())}, nil
+}
+
+// law is that of the candle at index, after the state before it.
+func (m *mixer) law(streams []*dataset.Stream, stream, index int, logits []float32) (Law, error) {
+	Probabilities(m.probs, logits, m.temperature)
+	m.codec.Emission.Mix(m.cells, m.probs)
+	law := Law{Stream: stream, Index: index}
+	law.Mean, law.Sigma = m.codec.Scaler.Return(streams[stream].States[index])
+	for _, p := range m.cells {
+		if math.IsNaN(p) {
+			return law, fmt.Errorf("predict: %s: token %d: %w", streams[stream].Asset, index, gpt.ErrNotFinite)
 		}
-		laws = append(laws, law)
-		return nil
-	})
-	return laws, err
+		law.Cells = append(law.Cells, float32(p))
+	}
+	return law, nil
 }
 
 // Output is what a model without logits gives for one candle before it comes: the

@@ -44,13 +44,7 @@ func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.S
 	}
 	futures := newFutures(codec, s, origin, g)
 	g.Next = futures.next
-	from := max(0, origin-min(window, m.SeqLen))
-	K, F := len(m.Cond), m.Features
-	prompt := gpt.Prompt{Tokens: s.Tokens[from:origin]}
-	if len(s.Cond) == K*len(s.Tokens) && len(s.Features) == F*len(s.Tokens) {
-		prompt.Cond, prompt.Features = s.Cond[from*K:origin*K], s.Features[from*F:origin*F]
-	}
-	tokens, err := r.Generate(ctx, prompt, g)
+	tokens, err := r.Generate(ctx, promptOf(m, s, origin, window), g)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +55,17 @@ func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.S
 		paths[i] = Path{Tokens: path, Candles: f.candles, Cond: f.cond, Features: f.features}
 	}
 	return paths, nil
+}
+
+// promptOf is what a model sees of at most window tokens before an origin.
+func promptOf(m *gpt.Model, s *dataset.Stream, origin, window int) gpt.Prompt {
+	from := max(0, origin-min(window, m.SeqLen))
+	K, F := len(m.Cond), m.Features
+	prompt := gpt.Prompt{Tokens: s.Tokens[from:origin]}
+	if len(s.Cond) == K*len(s.Tokens) && len(s.Features) == F*len(s.Tokens) {
+		prompt.Cond, prompt.Features = s.Cond[from*K:origin*K], s.Features[from*F:origin*F]
+	}
+	return prompt
 }
 
 // futures turns tokens into candles while paths are drawn: what the model sees

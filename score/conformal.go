@@ -29,13 +29,15 @@ func ConformalLevels(u []float64, level float64) (lo, hi float64, err error) {
 	// A whole number may fall short by the rounding of level.
 	k := int(math.Floor(float64(n+1)*(1-level)/2 + 1e-9))
 	if k < 1 {
-		need := int(math.Ceil(2/(1-level)-1e-9)) - 1
-		return 0, 0, fmt.Errorf("score: %w: %d for an interval of %v, want at least %d", ErrTooFew, n, level, need)
+		return 0, 0, fmt.Errorf("score: %w: %d for an interval of %v, want at least %d", ErrTooFew, n, level, LeastOutcomes(level))
 	}
 	sorted := slices.Clone(u)
 	slices.Sort(sorted)
 	return sorted[k-1], sorted[n-k], nil
 }
+
+// LeastOutcomes is how many outcomes [ConformalLevels] needs.
+func LeastOutcomes(level float64) int { return int(math.Ceil(2/(1-level)-1e-9)) - 1 }
 
 // Adaptive is adaptive conformal inference: it moves the miss rate to ask for
 // after every outcome, so that in the long run intervals miss as often as they

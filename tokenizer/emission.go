@@ -152,6 +152,9 @@ func (e *Emission) Cells() *density.Cells { return e.cells }
 // Student-t of all scaled returns.
 func (e *Emission) Mixture() density.MixtureT { return density.MixtureT{Around: e.cells.T} }
 
+// Mass is the probability of cell j given token k.
+func (e *Emission) Mass(k, j int) float64 { return float64(e.mass[k*e.cells.Len()+j]) }
+
 // Mix writes to cells (M) the law of the return under probabilities (K) of the
 // tokens.
 func (e *Emission) Mix(cells []float64, probabilities []float64) {

@@ -64,12 +64,12 @@ func Run(ctx context.Context, job Job) (*checkpoint.Bundle, error) {
 	if job.Start.Model == nil {
 		return nil, checkpoint.ErrNoModel
 	}
-	bundle := *job.Start
+	bundle := job.Start.WithCalibration(nil, nil) // it is that of other weights
 	bundle.Model = job.Start.Model.Clone()
 	bundle.Model.Dropout = job.Recipe.Dropout
 	initial := append([]float32(nil), bundle.Model.Params...)
 	t := &trainer{
-		job: job, bundle: &bundle, initial: initial, best: append([]float32(nil), initial...),
+		job: job, bundle: bundle, initial: initial, best: append([]float32(nil), initial...),
 		state: state{Recipe: job.Recipe, Source: job.Source, Parent: job.Start.Hash, Data: dataset.Hash(job.Streams)},
 	}
 	return t.finish(ctx)
@@ -182,37 +182,7 @@ func count(streams []*dataset.Stream, part dataset.Part) (n int) {
 }
 
 // Seen returns the ranges of the training and of the validation part of
-// streams, as a part that was fitted on the one and chosen on the other: one
-// range of dates for all assets together, and one range of indices for every
-// stream without dates.
+// streams, as a part that was fitted on the one and chosen on the other.
 func Seen(part, stage string, streams []*dataset.Stream) (fit, selected []checkpoint.Range) {
-	return seen(part, stage, streams, dataset.Train), seen(part, stage, streams, dataset.Val)
-}
-
-func seen(part, stage string, streams []*dataset.Stream, p dataset.Part) (ranges []checkpoint.Range) {
-	dated := checkpoint.Range{Part: part, Stage: stage}
-	for _, s := range streams {
-		lo, hi := s.Bounds(p)
-		if lo >= hi {
-			continue
-		}
-		if s.Times == nil {
-			ranges = append(ranges, checkpoint.Range{
-				Part: part, Stage: stage, Assets: []string{s.Asset},
-				Hash: dataset.Hash(streams), FromIndex: lo, ToIndex: hi,
-			})
-			continue
-		}
-		dated.Assets = append(dated.Assets, s.Asset)
-		if first := s.Times[lo]; dated.First.IsZero() || first.Before(dated.First) {
-			dated.First = first
-		}
-		if last := s.Times[hi-1]; last.After(dated.Last) {
-			dated.Last = last
-		}
-	}
-	if len(dated.Assets) > 0 {
-		ranges = append(ranges, dated)
-	}
-	return ranges
+	return checkpoint.Seen(part, stage, streams, dataset.Train), checkpoint.Seen(part, stage, streams, dataset.Val)
 }

@@ -19,6 +19,7 @@ const (
 	Trial                      // what is measured for its speed
 	Residual                   // what a token leaves open of its candle
 	Baseline                   // a path of a baseline, or its shuffled history
+	Rank                       // the place of an outcome among its equals
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
