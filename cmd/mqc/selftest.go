@@ -24,7 +24,8 @@ score it on the last 20% beside the unconditional law. Count the markets on whic
 the gain in log score is significant at 5%: gains should come on 2.5% of them.
 Losses may come more often, as a model that fits noise is worse than the law.
 Fails if there are more gains than chance allows (p < .001), or if of two laws that
-are equally wrong one is found to be better on too few or too many (2% to 9%).`,
+are equally wrong one is found to be better more or less often than a test that
+rejects 2% to 9% can explain (p < .001).`,
 		Example: "  mqc selftest --markets 20\n  mqc selftest --markets 200 --workers 8 --csv > falsepositives.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

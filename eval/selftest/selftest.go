@@ -199,11 +199,12 @@ var (
 )
 
 // Check returns [ErrFalsePositives] with the first row that gained more often
-// than chance lets it, with a probability below [Alarm], and [ErrSize] where the
-// whole interval of rejections of [NameSize] lies outside [SizeLo, SizeHi].
+// than chance lets it, and [ErrSize] where [NameSize] is rejected more often than
+// with a true share of [SizeHi], or less often than with one of [SizeLo]; each
+// with a probability below [Alarm].
 func Check(rows []Row) error {
 	for _, r := range rows {
-		if r.Name == NameSize && (r.RejectedHi < SizeLo || r.RejectedLo > SizeHi) {
+		if r.Name == NameSize && !plausible(r) {
 			return fmt.Errorf("selftest: %s: one is better on %.1f%% of %d markets, tested at %.0f%%: %w", r.Name, 100*r.Rejected, r.Markets, 100*Level, ErrSize)
 		}
 		if r.Chance < Alarm {
@@ -211,4 +212,13 @@ func Check(rows []Row) error {
 		}
 	}
 	return nil
+}
+
+// plausible says whether as many rejections can come of a test whose true share
+// is within [SizeLo, SizeHi].
+func plausible(r Row) bool {
+	n, k := float64(r.Markets), float64(r.Positive+r.Negative)
+	many := distuv.Binomial{N: n, P: SizeHi}.Survival(k - 1)
+	few := distuv.Binomial{N: n, P: SizeLo}.CDF(k)
+	return many >= Alarm && few >= Alarm
 }
