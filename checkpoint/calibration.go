@@ -100,6 +100,14 @@ func (c *Calibration) PathLevels(horizon int, nominal float64) (lo, hi float64, 
 	return lo + share*(farLo-lo), hi + share*(farHi-hi), true
 }
 
+// SampleAt is the temperature that logits are read at: 1 without a calibration.
+func (c *Calibration) SampleAt() float64 {
+	if c == nil {
+		return 1
+	}
+	return c.Temperature
+}
+
 // MaxHorizon is the longest horizon that c knows.
 func (c *Calibration) MaxHorizon() int { return c.Paths[len(c.Paths)-1].Horizon }
 

@@ -1,7 +1,10 @@
 package eval
 
 import (
+	"time"
+
 	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/score"
 )
@@ -45,9 +48,53 @@ func (row *DensityRow) calibrated(c *checkpoint.Calibration, pit []float64) {
 	row.Adaptive = &adaptive
 }
 
+// calibratedPaths fills in what the intervals of a calibration held of the returns
+// after at.Horizon candles. pit are their transforms by the paths of origins; lag
+// counts the dates whose horizons overlap.
+func (c *Contest) calibratedPaths(at *HorizonScore, cal *checkpoint.Calibration, origins []dataset.Window, pit []float64, lag int) {
+	if _, _, ok := cal.PathLevels(at.Horizon, forecast.AdaptiveLevel); !ok {
+		return
+	}
+	for _, level := range coverageLevels {
+		lo, hi, _ := cal.PathLevels(at.Horizon, level)
+		at.Calibrated = append(at.Calibrated, covered(missesOutside(pit, lo, hi), level))
+	}
+	lo, hi, _ := cal.PathLevels(at.Horizon, forecast.AdaptiveLevel)
+	missed := missesOutside(pit, lo, hi)
+	test := func(keep func(stream int) bool) score.Test {
+		var dates []time.Time
+		var excess []float64
+		for i, w := range origins {
+			if !keep(w.Stream) {
+				continue
+			}
+			dates = append(dates, c.streams[w.Stream].Times[w.From])
+			held := 1.
+			if missed[i] {
+				held = 0
+			}
+			excess = append(excess, held-forecast.AdaptiveLevel)
+		}
+		return score.Clustered(dates, excess, 1, lag)
+	}
+	all := test(func(int) bool { return true })
+	at.CalibratedTest = &all
+	for k, s := range c.streams {
+		own := test(func(stream int) bool { return stream == k })
+		if own.N > 0 {
+			at.Assets = append(at.Assets, PathCoverage{Name: s.Asset, Coverage: forecast.AdaptiveLevel + own.Mean, Test: own})
+		}
+	}
+}
+
 // conformalMisses are the misses of the interval of a probability.
 func conformalMisses(c *checkpoint.Calibration, level float64, u []float64) []bool {
 	lo, hi := c.OneStep.At(level)
+	return missesOutside(u, lo, hi)
+}
+
+// missesOutside says which transforms lie outside lo to hi.
+func missesOutside(u []float64, lo, hi float64) []bool {
 	missed := make([]bool, len(u))
 	for i, v := range u {
 		missed[i] = v < lo || v > hi

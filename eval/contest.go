@@ -190,11 +190,7 @@ func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*marke
 			own = append(own, law{name: m.Name, note: "mixture of t, no tokens", at: lookUpMixture(codec, streams, found)})
 			continue
 		}
-		temperature := 1.
-		if c := m.Bundle.Calibration; c != nil {
-			temperature = c.Temperature
-		}
-		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, temperature)
+		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, m.Bundle.Calibration.SampleAt())
 		if err != nil {
 			return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
@@ -56,6 +57,19 @@ type HorizonScore struct {
 	PIT      []int        `json:"pit"`      // histogram of ten bins
 	Gains    []Gain       `json:"gains"`    // in CRPS: positive is better
 	Scale    score.Number `json:"spread"`   // mean deviation of the paths
+
+	// Of a calibrated checkpoint that knows the horizon.
+	Calibrated     []Interval     `json:"calibrated,omitempty"`
+	CalibratedTest *score.Test    `json:"calibrated_90_test,omitempty"` // of the share in the 90% interval less .9, by date
+	Assets         []PathCoverage `json:"assets,omitempty"`
+}
+
+// PathCoverage is how often the return of an asset fell into the calibrated 90%
+// interval, and the test of that share less .9, by date.
+type PathCoverage struct {
+	Name     string     `json:"name"`
+	Coverage float64    `json:"coverage"`
+	Test     score.Test `json:"test"`
 }
 
 // quantileLevels are those of the weighted quantile loss.
@@ -64,9 +78,10 @@ var quantileLevels = []float64{.1, .2, .3, .4, .5, .6, .7, .8, .9}
 // sampler draws cumulative log returns (paths, horizon) from before the token at
 // index origin of a stream.
 type sampler struct {
-	name   string
-	serial bool // shares out its own work
-	draw   func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error)
+	name        string
+	serial      bool // shares out its own work
+	calibration *checkpoint.Calibration
+	draw        func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error)
 }
 
 // Paths scores paths that models and baselines draw from the same origins.
@@ -101,7 +116,7 @@ func (c *Contest) Paths(ctx context.Context, o PathOptions) (*PathTable, error) 
 		samplers = append(samplers, own)
 	}
 	for _, s := range samplers {
-		row, scores, err := c.scorePaths(ctx, s, origins, o)
+		row, scores, err := c.scorePaths(ctx, s, origins, t.Stride, o)
 		if err != nil {
 			return nil, fmt.Errorf("eval: %s: %w", s.name, err)
 		}
@@ -144,13 +159,13 @@ func (c *Contest) modelSampler(m Named, number int) (sampler, error) {
 			return sampler{}, err
 		}
 	}
-	runner := m.Bundle.Runner()
-	return sampler{name: m.Name, serial: true, draw: func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error) {
+	runner, calibration := m.Bundle.Runner(), m.Bundle.Calibration
+	return sampler{name: m.Name, serial: true, calibration: calibration, draw: func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error) {
 		s := streams[stream]
 		// Room for the path itself, so that the window is not renewed on the way.
 		window := max(m.Bundle.Model.SeqLen-horizon+1, m.Bundle.Model.SeqLen/2)
 		drawn, err := predict.Paths(ctx, runner, codec, s, origin, window, gpt.Generation{
-			Paths: paths, Steps: horizon, Sampler: gpt.Sampler{Temperature: 1}, Seed: seed,
+			Paths: paths, Steps: horizon, Sampler: gpt.Sampler{Temperature: calibration.SampleAt()}, Seed: seed,
 		})
 		if err != nil {
 			return nil, err
@@ -164,7 +179,7 @@ func (c *Contest) modelSampler(m Named, number int) (sampler, error) {
 }
 
 // scorePaths draws from all origins and scores; crps is (horizons, origins).
-func (c *Contest) scorePaths(ctx context.Context, s sampler, origins []dataset.Window, o PathOptions) (row PathRow, crps [][]float64, err error) {
+func (c *Contest) scorePaths(ctx context.Context, s sampler, origins []dataset.Window, stride int, o PathOptions) (row PathRow, crps [][]float64, err error) {
 	H, n := slices.Max(o.Horizons), len(origins)
 	drawn := make([][][]float64, n)
 	faults := make([]error, n)
@@ -215,6 +230,9 @@ func (c *Contest) scorePaths(ctx context.Context, s sampler, origins []dataset.W
 		for _, level := range coverageLevels {
 			share, lo, hi := score.Coverage(pit, level, confidence)
 			at.Coverage = append(at.Coverage, Interval{level, share, lo, hi})
+		}
+		if s.calibration != nil {
+			c.calibratedPaths(&at, s.calibration, origins, pit, max((h+stride-1)/stride, 2))
 		}
 		row.Horizons = append(row.Horizons, at)
 		crps = append(crps, crpsAt)

@@ -307,8 +307,9 @@ func fitPaths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams [
 				for k, p := range paths {
 					closes[k] = p.Candles[horizon-1].Close
 				}
+				slices.Sort(closes)
 				tie := rng.New(o.Seed, rng.Rank, uint64(at.stream), uint64(at.index), uint64(horizon)).Float64()
-				u[h][i] = rankTransform(closes, s.Candles[at.index+horizon-1].Close, tie)
+				u[h][i] = score.RankPIT(closes, s.Candles[at.index+horizon-1].Close, tie)
 			}
 		}
 	})
@@ -360,23 +361,7 @@ func spread(all []origin, n int) (some []origin) {
 	return some
 }
 
-// rankTransform is the place of an outcome among n draws, as a probability:
-// uniform if it is one more draw of their law. tie, uniform on (0,1), spreads it
-// over the room between its neighbours, and over its equals.
-func rankTransform(draws []float64, outcome, tie float64) float64 {
-	below, equal := 0, 0
-	for _, x := range draws {
-		switch {
-		case x < outcome:
-			below++
-		case x == outcome:
-			equal++
-		}
-	}
-	return (float64(below) + tie*float64(equal+1)) / float64(len(draws)+1)
-}
-
-// rankQuantile is the inverse of [rankTransform] over ascending draws: the
+// rankQuantile is the inverse of [score.RankPIT] over ascending draws: the
 // value that a further draw is below with probability p (type 6 of Hyndman &
 // Fan 1996), the extremes of the draws beyond them.
 func rankQuantile(sorted []float64, p float64) float64 {

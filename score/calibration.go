@@ -30,11 +30,15 @@ func Coverage(u []float64, level, confidence float64) (share, lo, hi float64) {
 
 // RankPIT is the transform of y by a sample in place of a distribution
 // function: its rank among the draws x, which ascend, with u in [0,1) for the
-// place in the gap that it falls into. Where y comes from the law of x and u is
-// uniform, so is the transform.
+// place among its equals, or in the gap that it falls into. Where y comes from
+// the law of x and u is uniform, so is the transform.
 func RankPIT(x []float64, y, u float64) float64 {
 	rank, _ := slices.BinarySearch(x, y)
-	return (float64(rank) + u) / float64(len(x)+1)
+	equal := 0
+	for rank+equal < len(x) && x[rank+equal] == y {
+		equal++
+	}
+	return (float64(rank) + u*float64(equal+1)) / float64(len(x)+1)
 }
 
 // PITHistogram counts u in equal bins from 0 to 1. Calibrated forecasts fill

@@ -2,7 +2,7 @@
 # Is there skill over the baselines of volatility? Trains the recipe of
 # --preset skill and its ablations on a folder of daily candles, several seeds
 # each, and scores every level on the test dates 2022 to 2024, beside all
-# baselines. Of the rows "NAME, mean of N seeds" the last column is the
+# baselines; calibrated is skill after mqc calibrate. Of the rows "NAME, mean of N seeds" the last column is the
 # standard deviation over seeds; of all others it is the p of a test.
 #
 #   scripts/skill.sh FOLDER > results/skill.csv       # about an hour on two cores
@@ -15,7 +15,7 @@ mqc=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)/mqc
 data=$(CDPATH= cd -- "${1:?name the folder with the CSV files}" && pwd)
 seeds=${SEEDS:-1 2 3 4 5}
 part=${SPLIT:-test}
-what=${WHAT:-skill no-attention mixture vqvae fsq bsq quantile ewma midtrain sft rl}
+what=${WHAT:-skill calibrated no-attention mixture vqvae midtrain sft rl fsq bsq quantile ewma}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -71,6 +71,7 @@ echo "scored_on,level,part,model,measure,value,p"
 for name in $what; do
 	case $name in
 	skill) train $name ;;
+	calibrated) for seed in $seeds; do "$mqc" calibrate --checkpoint "skill-$seed.pt" --data "$data" --out "$name-$seed.pt" >&2; done ;;
 	no-attention) train $name --layers 0 ;;
 	mixture) train $name --head mixture ;;
 	vqvae | fsq | bsq | quantile) train $name --kind $name ;;

@@ -65,6 +65,9 @@ was fitted on are refused.`,
 				if err != nil {
 					return err
 				}
+				if c.Flags().Changed("temperature") {
+					b = b.WithCalibration(nil, nil)
+				}
 				b.Model = b.Model.Tempered(temperature)
 				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
 			}
@@ -104,7 +107,7 @@ was fitted on are refused.`,
 	c.Flags().StringVar(&data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	c.Flags().IntVar(&seqLen, "seq-len", 0, "window of the models in tokens (default: their context)")
 	bindOwnPrecision(c.Flags(), &precision)
-	c.Flags().Float64Var(&temperature, "temperature", 1, "that the models' logits are divided by (also --temp)")
+	c.Flags().Float64Var(&temperature, "temperature", 1, "that the models' logits are divided by, in place of what calibration says (also --temp; default: 1 where there is none)")
 	c.Flags().StringVar(&level, "level", levelToken, "what is scored: "+strings.Join(evalLevels, ", "))
 	c.Flags().BoolVar(&asCSV, "csv", false, "print one line for each number")
 	c.Flags().StringSliceVar(&baselines, "baselines", nil, "baselines by name, with commas (default: all)")

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/forecast"
 )
 
 // printCSV writes tables in long form: one line for each number, with the p of
@@ -37,6 +38,18 @@ func (a *app) printCSV(results []levelResult) error {
 				for _, c := range row.Coverage {
 					put(fmt.Sprintf("coverage_%g", 100*c.Level), c.Share, none)
 				}
+				for _, c := range row.Calibrated {
+					put(fmt.Sprintf("calibrated_%g", 100*c.Level), c.Share, none)
+				}
+				if row.Adaptive != nil {
+					put(fmt.Sprintf("adaptive_%g", 100*row.Adaptive.Level), row.Adaptive.Share, none)
+				}
+				for _, asset := range row.Assets {
+					if asset.Calibrated != nil {
+						put("calibrated_90 of "+asset.Name, asset.Calibrated.Coverage, float64(asset.Calibrated.Kupiec))
+						put("adaptive_90 of "+asset.Name, asset.Adaptive.Coverage, float64(asset.Adaptive.Kupiec))
+					}
+				}
 				for _, k := range row.Risk {
 					put(fmt.Sprintf("below_var_%g", 100*k.Level), k.Share, float64(k.Kupiec))
 				}
@@ -66,6 +79,16 @@ func (a *app) printCSV(results []levelResult) error {
 					put(fmt.Sprintf("crps_bp_%d", h.Horizon), 1e4*h.CRPS, none)
 					for _, c := range h.Coverage {
 						put(fmt.Sprintf("coverage_%g_%d", 100*c.Level, h.Horizon), c.Share, none)
+					}
+					for _, c := range h.Calibrated {
+						p := none
+						if c.Level == forecast.AdaptiveLevel {
+							p = h.CalibratedTest.P
+						}
+						put(fmt.Sprintf("calibrated_%g_%d", 100*c.Level, h.Horizon), c.Share, p)
+					}
+					for _, asset := range h.Assets {
+						put(fmt.Sprintf("calibrated_90_%d of %s", h.Horizon, asset.Name), asset.Coverage, asset.Test.P)
 					}
 					putGains(put, fmt.Sprintf("_%d", h.Horizon), h.Gains, 1e4)
 				}

@@ -55,6 +55,12 @@ func (a *app) forecast() *cobra.Command {
 				return err
 			}
 			a.warnStage(b)
+			if b.Calibration != nil {
+				if other := changedFlag(c, "temperature", "top-k", "top-p", "context-len"); other != "" {
+					a.talk("calibration left out: it is not that of paths drawn with --%s", other)
+					b = b.WithCalibration(nil, nil)
+				}
+			}
 			return a.runForecast(c.Context(), b, path, csvPath, out, o)
 		},
 	}
@@ -70,12 +76,28 @@ func (a *app) forecast() *cobra.Command {
 	return c
 }
 
+// changedFlag is the first of the flags that the command line sets, or "".
+func changedFlag(c *cobra.Command, names ...string) string {
+	for _, name := range names {
+		if c.Flags().Changed(name) {
+			return name
+		}
+	}
+	return ""
+}
+
 func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPath, out string, o forecast.Options) error {
 	series, _, err := market.ReadCSV(csvPath)
 	if err != nil {
 		return err
 	}
+	o.Sampler.Temperature *= b.Calibration.SampleAt()
 	f, err := forecast.New(ctx, b, series, o)
+	if err != nil {
+		return err
+	}
+	steps := f.Steps(levels)
+	next, err := calibrated(ctx, b, series, f, steps)
 	if err != nil {
 		return err
 	}
@@ -84,14 +106,15 @@ func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPa
 			return fmt.Errorf("forecast: %w", err)
 		}
 	}
-	steps := f.Steps(levels)
 	if a.json {
 		return a.printJSON(map[string]any{
 			"asset": f.Asset, "from": f.From, "last_close": f.LastClose, "checkpoint": path, "sha256": b.Hash,
 			"samples": o.Samples, "seed": o.Seed, "sampler": o.Sampler, "levels": levels, "steps": steps, "paths_file": out,
+			"calibrated": b.Calibration != nil, "next": next,
 		})
 	}
 	a.printForecast(f, series, steps)
+	a.printIntervals(b, f, steps, next)
 	if out != "" {
 		a.say("%d paths in %s", len(f.Paths), out)
 	}
@@ -104,14 +127,65 @@ func (a *app) printForecast(f *forecast.Forecast, series *market.Series, steps [
 	a.say("%s\n", a.fan(series, steps))
 	t := newTable("step", "date", "5%", "25%", "50%", "75%", "95%", "P(up)")
 	for _, s := range steps {
-		if h := s.Step; h != 1 && h != 2 && h != 5 && h != len(steps) && h%10 != 0 {
+		if !shownStep(s.Step, len(steps)) {
 			continue
 		}
 		q := s.Quantiles
 		t.add(s.Step, s.Time.Format(timeLayout(time.Duration(series.Interval))), price(q[0]), price(q[1]), price(q[2]), price(q[3]), price(q[4]), fmt.Sprintf("%.2f", s.PUp))
 	}
 	a.say("%s", t)
-	a.say("volatility over the horizon: %.1f%% (standard deviation of the log return across paths; not calibrated)", 100*f.Volatility())
+	a.say("volatility over the horizon: %.1f%% (standard deviation of the log return across paths)", 100*f.Volatility())
+}
+
+// calibrated fills in the intervals of steps, and returns that of the next
+// candle, if b is calibrated.
+func calibrated(ctx context.Context, b *checkpoint.Bundle, series *market.Series, f *forecast.Forecast, steps []forecast.Step) (*forecast.Next, error) {
+	if b.Calibration == nil {
+		return nil, nil
+	}
+	f.Calibrate(steps, b.Calibration)
+	return forecast.NewNext(ctx, b, series)
+}
+
+// printIntervals shows the calibrated intervals of a forecast, and says what
+// they are.
+func (a *app) printIntervals(b *checkpoint.Bundle, f *forecast.Forecast, steps []forecast.Step, next *forecast.Next) {
+	c := b.Calibration
+	if c == nil {
+		a.say("intervals are those of the model's own paths: nothing shows how often they hold; mqc calibrate does")
+		return
+	}
+	t := newTable("step", "50%", "80%", "90%", "95%")
+	for _, s := range steps {
+		if !shownStep(s.Step, len(steps)) || len(s.Intervals) == 0 {
+			continue
+		}
+		row := []any{s.Step}
+		for _, i := range s.Intervals {
+			row = append(row, price(i.Lo)+"–"+price(i.Hi))
+		}
+		t.add(row...)
+	}
+	on := b.CalibratedOn()
+	a.say("\ncalibrated intervals of the close: on validation, %s to %s, they held that share of the outcomes\n%s", on.First.Format("2006-01-02"), on.Last.Format("2006-01-02"), t)
+	if len(steps) > c.MaxHorizon() {
+		a.say("beyond step %d nothing is known of how often intervals hold", c.MaxHorizon())
+	}
+	if next != nil {
+		hi := "∞"
+		if !math.IsInf(float64(next.Hi), 1) {
+			hi = price(float64(next.Hi))
+		}
+		a.say("next close: %s–%s (%.0f%% by adaptive conformal inference on the exact density, after %d outcomes since validation began)", price(next.Lo), hi, 100*next.Level, next.Outcomes)
+	}
+	if c.Temperature != 1 {
+		a.say("drawn at the calibrated temperature %.3f", c.Temperature)
+	}
+}
+
+// shownStep says which steps of a horizon tables show.
+func shownStep(h, horizon int) bool {
+	return h == 1 || h == 2 || h == 5 || h == horizon || h%10 == 0
 }
 
 // fan draws the past closes and the quantiles to come.

@@ -9,6 +9,7 @@ import (
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/score"
 	"github.com/micro-quant/mqc/train"
 )
 
@@ -43,6 +44,8 @@ func hint(err error) string {
 		return "train on a folder of CSV files, or pass --tokenizer"
 	case errors.Is(err, checkpoint.ErrFitted):
 		return "score dates after the checkpoint's training data; mqc info shows what it has seen"
+	case errors.Is(err, score.ErrTooFew):
+		return "take more assets with --data, or train with a longer validation part: --val-from DATE"
 	case errors.Is(err, checkpoint.ErrNoModel):
 		return "that file is for --tokenizer; make a model with: mqc train --tokenizer FILE"
 	case strings.Contains(text, "cut short"):

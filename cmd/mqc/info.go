@@ -124,6 +124,10 @@ func (a *app) printInfo(path string, b *checkpoint.Bundle) {
 	}
 	a.printRanges("fit (never scored)", b.Fit)
 	a.printRanges("selected on (scored with a label)", b.Selected)
+	if b.Calibration != nil {
+		a.say("")
+		a.printCalibration(b)
+	}
 	if len(b.Lineage) > 0 {
 		a.say("\nlineage")
 		t := newTable("stage", "steps", "best", "metric", "before", "after", "moved", "candles")

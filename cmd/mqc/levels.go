@@ -9,6 +9,7 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/score"
 )
@@ -153,6 +154,20 @@ func (a *app) printDensities(t *eval.DensityTable) {
 	if t.Best != "" {
 		a.say("best baseline on validation: %s", t.Best)
 	}
+	calibrated := newTable("calibrated intervals", "temperature", "50%", "80%", "90%", "95%", "adaptive 90%")
+	for _, r := range t.Rows {
+		if len(r.Calibrated) == 0 {
+			continue
+		}
+		row := []any{r.Name, fmt.Sprintf("%.3f", r.Temperature)}
+		for _, c := range append(slices.Clone(r.Calibrated), *r.Adaptive) {
+			row = append(row, percent(c.Share))
+		}
+		calibrated.add(row...)
+	}
+	if len(calibrated.rows) > 0 {
+		a.say("\n%s", calibrated)
+	}
 }
 
 func (a *app) printVolatility(t *eval.VolatilityTable) {
@@ -190,13 +205,20 @@ func (a *app) printPaths(t *eval.PathTable) {
 	for k := range t.Rows[0].Horizons {
 		h := t.Rows[0].Horizons[k].Horizon
 		names := overs(t.Rows, func(r eval.PathRow) []eval.Gain { return r.Horizons[k].Gains })
-		out := newTable(append([]string{fmt.Sprintf("after %d", h), "CRPS bp", "WQL", "50%", "80%", "90%", "95%"}, over(names)...)...)
+		out := newTable(append([]string{fmt.Sprintf("after %d", h), "CRPS bp", "WQL", "50%", "80%", "90%", "95%", "calibrated 90%"}, over(names)...)...)
 		for _, r := range t.Rows {
 			s := r.Horizons[k]
 			row := []any{r.Name, fmt.Sprintf("%.1f", 1e4*s.CRPS), fmt.Sprintf("%.4f", s.WQL)}
 			for _, c := range s.Coverage {
 				row = append(row, percent(c.Share))
 			}
+			held := ""
+			for _, c := range s.Calibrated {
+				if c.Level == forecast.AdaptiveLevel {
+					held = fmt.Sprintf("%s (p %s)", percent(c.Share), pValue(s.CalibratedTest.P))
+				}
+			}
+			row = append(row, held)
 			gains := slices.Clone(s.Gains)
 			for i := range gains {
 				gains[i].Test.Mean *= 1e4

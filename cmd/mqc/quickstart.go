@@ -25,10 +25,10 @@ func (a *app) quickstart() *cobra.Command {
 	out, data, scale, kind := "quickstart", "", feature.EWMA, ""
 	c := &cobra.Command{
 		Use:   "quickstart",
-		Short: "Everything once: data, tokenizer, four stages, evaluation, forecast",
+		Short: "Everything once: data, tokenizer, four stages, calibration, evaluation, forecast",
 		Long: `Make a synthetic market (or take the CSV files of --data), fit a tokenizer,
-train a small model through the four stages, score every stage on held-out
-dates beside the baselines, and draw a forecast.`,
+train a small model through the four stages, calibrate the last, score every
+stage on held-out dates beside the baselines, and draw a forecast.`,
 		Example: "  mqc quickstart\n  mqc quickstart --data my_csvs --out runs/mine",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -56,6 +56,7 @@ type quickConfig struct {
 	shape            gpt.Config
 	stages           [4]train.Recipe
 	truthSamples     int // see scoreTable
+	calibration      forecast.CalibrationOptions
 	paths            int // of the forecast
 }
 
@@ -70,6 +71,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 		market: market.DefaultSynthetic(), kind: tokenizer.KindVQVAE, codes: tokenizer.DefaultVQ(), shape: shape,
 		stages: quickStages(shape, seed), truthSamples: truthSamples, paths: 256,
 	}
+	q.calibration = forecast.CalibrationOptions{Horizon: q.stages[2].Horizon, Origins: 100, Samples: 64, Seed: seed}
 	q.market.Seed = seed
 	q.codes.Codes, q.codes.Seed = shape.Vocab, seed
 	q.shape.Dropout = q.stages[0].Dropout
@@ -154,12 +156,22 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		files = append(files, job.Out)
 	}
 
+	a.talk("calibration: intervals of %d candles from %d origins", q.calibration.Horizon, q.calibration.Origins)
+	if bundle, err = quiet.runCalibrate(c, bundle, streams, q.calibration, files[len(files)-1]); err != nil {
+		return err
+	}
+
 	table, err := scoreTable(c, src, models, dataset.Val, 0, q.truthSamples)
 	if err != nil {
 		return err
 	}
-	o := forecast.Options{Horizon: q.stages[2].Horizon, Samples: q.paths, Sampler: gpt.Sampler{Temperature: 1}, Seed: a.seed}
+	o := forecast.Options{Horizon: q.stages[2].Horizon, Samples: q.paths, Sampler: gpt.Sampler{Temperature: bundle.Calibration.SampleAt()}, Seed: a.seed}
 	f, err := forecast.New(c.Context(), bundle, asset, o)
+	if err != nil {
+		return err
+	}
+	steps := f.Steps(levels)
+	next, err := calibrated(c.Context(), bundle, asset, f, steps)
 	if err != nil {
 		return err
 	}
@@ -167,13 +179,14 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	if a.json {
 		return a.printJSON(map[string]any{
 			"scores": table, "files": files, "seconds": took.Seconds(),
-			"forecast": map[string]any{"asset": f.Asset, "from": f.From, "last_close": f.LastClose, "levels": levels, "steps": f.Steps(levels)},
+			"forecast": map[string]any{"asset": f.Asset, "from": f.From, "last_close": f.LastClose, "levels": levels, "steps": steps, "next": next},
 		})
 	}
 	a.say("")
 	a.printScores(table)
 	a.say("stages 2 to 4 went on with %s alone\n", asset.Symbol)
-	a.printForecast(f, asset, f.Steps(levels))
+	a.printForecast(f, asset, steps)
+	a.printIntervals(bundle, f, steps, next)
 	a.say("\nfiles, made in %s\n  %s\n  %s", took, strings.TrimSuffix(src.Folder+src.CSV, "/"), strings.Join(files, "\n  "))
 	return nil
 }
