@@ -108,6 +108,54 @@ func (c Codec) addInputs(s *Stream, vectors []feature.Vector) {
 	}
 }
 
+// ImagineStart is the close before the first candle of an imagined stream.
+const ImagineStart = 100.0
+
+// Imagine makes a stream of bare tokens: the candles that they decode to from
+// average volatility on, of an asset without a name whose market never closes, up
+// to a last time. It is what a model that sees more than tokens is given with
+// them. The tokens must be those of the codec.
+func (c Codec) Imagine(tokens []int32, interval market.Interval, last time.Time) (*Stream, error) {
+	at := func(i int) time.Time { return last.Add(time.Duration(i-len(tokens)+1) * time.Duration(interval)) }
+	flat := market.Candle{Time: at(-1), Open: ImagineStart, High: ImagineStart, Low: ImagineStart, Close: ImagineStart}
+	series := &market.Series{Interval: interval, Candles: []market.Candle{flat}}
+	state := c.Scaler.Start(flat)
+	for i, token := range tokens {
+		candle := c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
+		candle.Time = at(i)
+		series.Candles = append(series.Candles, candle)
+		state = c.Scaler.Advance(state, candle)
+	}
+	s, err := c.Encode(series)
+	if err != nil {
+		return nil, err
+	}
+	copy(s.Tokens, tokens) // a candle may be nearer to another token than its own
+	return s, nil
+}
+
+// WithInputs returns s with the inputs of c, where it may have those of a codec
+// that agrees with c in everything else. It fails with [ErrNoInputs] where c has
+// some and s is a bare token stream.
+func (c Codec) WithInputs(s *Stream) (*Stream, error) {
+	if c.Inputs.Any() && s.States == nil {
+		return nil, fmt.Errorf("dataset: %s: %w", s.Asset, ErrNoInputs)
+	}
+	out := *s
+	out.Cond, out.Features = nil, nil
+	if c.Inputs.Any() {
+		vectors := make([]feature.Vector, len(s.Candles))
+		for i, candle := range s.Candles {
+			vectors[i] = c.Scaler.Encode(s.States[i], candle)
+		}
+		c.addInputs(&out, vectors)
+	}
+	return &out, nil
+}
+
+// ErrNoInputs says that what a model sees beside tokens is not known.
+var ErrNoInputs = errors.New("bare tokens: what the model sees beside them is not known")
+
 // AppendInputs appends what goes in with the candle of s at time now, for the
 // next one at time next; newest is that candle, scaled, and state what is known
 // between the two.

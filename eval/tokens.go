@@ -101,7 +101,11 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 			}
 			T = seqLen
 		}
-		scores, err := predict.Tokens(ctx, m.Bundle.Runner(), streams, dataset.EvalWindows(streams, part, T))
+		own, err := ownInputs(m, models[0], streams)
+		if err != nil {
+			return nil, err
+		}
+		scores, err := predict.Tokens(ctx, m.Bundle.Runner(), own, dataset.EvalWindows(streams, part, T))
 		if err != nil {
 			return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 		}
@@ -120,6 +124,28 @@ func Tokens(ctx context.Context, models []Named, streams []*dataset.Stream, part
 		t.Rows = append(t.Rows, row)
 	}
 	return t, nil
+}
+
+// ownInputs are streams, which the codec of the first model made, with what m
+// sees beside their tokens.
+func ownInputs(m, first Named, streams []*dataset.Stream) ([]*dataset.Stream, error) {
+	if !m.Bundle.Inputs.Any() && !first.Bundle.Inputs.Any() {
+		return streams, nil
+	}
+	var codec dataset.Codec
+	var err error
+	if m.Bundle.Inputs.Any() {
+		if codec, err = m.Bundle.Codec(); err != nil {
+			return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+		}
+	}
+	own := make([]*dataset.Stream, len(streams))
+	for i, s := range streams {
+		if own[i], err = codec.WithInputs(s); err != nil {
+			return nil, fmt.Errorf("eval: %s: %w", m.Name, err)
+		}
+	}
+	return own, nil
 }
 
 // ErrTokenizers says that the tokens of two models do not mean the same.
@@ -189,8 +215,15 @@ func baselines(streams []*dataset.Stream, V int) []baseline {
 			asset.Probabilities(probs, s)
 		}})
 	}
-	return list
+	kneserNey, control := forecast.FitKneserNey(streams, V), forecast.FitShuffledKneserNey(streams, V, controlSeed)
+	return append(list,
+		baseline{"Kneser–Ney trigram", "", kneserNey.Probabilities},
+		baseline{"Kneser–Ney, shuffled past", "a control: nothing to learn", control.Probabilities},
+	)
 }
+
+// controlSeed shuffles the histories of the control.
+const controlSeed = 1
 
 // scoreTokens runs a distribution over every target of a part.
 func scoreTokens(streams []*dataset.Stream, part dataset.Part, V int, fill func(probs []float64, stream, index int)) []predict.Score {

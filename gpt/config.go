@@ -9,8 +9,9 @@ package gpt
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 )
 
 // Config fixes the shape of a model. It travels inside the checkpoint, so that
@@ -75,15 +76,13 @@ var presets = map[string]Config{
 func Preset(name string) (Config, error) {
 	c, ok := presets[name]
 	if !ok {
-		names := make([]string, 0, len(presets))
-		for n := range presets {
-			names = append(names, n)
-		}
-		sort.Strings(names)
-		return Config{}, fmt.Errorf("gpt: preset %q is not one of %v", name, names)
+		return Config{}, fmt.Errorf("gpt: preset %q is not one of %v", name, Presets())
 	}
 	return c, nil
 }
+
+// Presets are the names of the shapes, in order.
+func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
 
 // Defaults is the model of the specification.
 func Defaults() Config { return presets["spec"] }

@@ -22,7 +22,7 @@ for run in "ordered global" "shuffled global" "ordered ewma"; do
 	"$mqc" tokenize --data "$market" --scale "$scale" --out "$market-$scale.safetensors" --tokens "$market-$scale.txt" >&2
 	seed=1
 	while [ "$seed" -le "$seeds" ]; do
-		"$mqc" train --data "$market" --tokenizer "$market-$scale.safetensors" --preset quick \
+		"$mqc" train --data "$market" --tokenizer "$market-$scale.safetensors" --preset spec --layers 2 --embd 64 --heads 2 --kv-heads 1 --seq-len 64 \
 			--epochs 3 --lr 2e-3 --batch 16 --dropout 0.1 --seed "$seed" --out model.safetensors >&2
 		"$mqc" eval --checkpoint model.safetensors --data "$market" --split test --json | awk -v head="$market,$scale,$seed" '
 			/"targets":/ && !targets { gsub(/[^0-9]/, ""); targets = $0 }

@@ -16,7 +16,7 @@ cd "$work"
 echo "seed,precision,nats_start,nats_kept,best_step"
 for seed in $(seq "$seeds"); do
 	for precision in f32 bf16; do
-		"$mqc" train --data data --tokenizer models/tokenizer.safetensors --depth 4 --seq-len 128 --epochs 4 --patience 0 \
+		"$mqc" train --data data --tokenizer models/tokenizer.safetensors --preset spec --depth 4 --seq-len 128 --epochs 4 --patience 0 \
 			--seed "$seed" --precision $precision --out model.safetensors --json 2>/dev/null | awk -v head="$seed,$precision" '
 			{ gsub(/[",]/, "") }
 			$1 == "before:" { before = $2 } $1 == "after:" { after = $2 } $1 == "best_step:" { best = $2 }

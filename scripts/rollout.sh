@@ -13,7 +13,7 @@ cd "$work"
 
 "$mqc" data generate --assets 16 --candles 4000 --out data >&2
 csv=$(ls data/SYN-01_*.csv)
-"$mqc" train --data data --preset quick --epochs 6 --lr 2e-3 --batch 16 --dropout 0.1 --out start.safetensors >&2
+"$mqc" train --data data --preset spec --layers 2 --embd 64 --heads 2 --kv-heads 1 --seq-len 64 --epochs 6 --lr 2e-3 --batch 16 --dropout 0.1 --out start.safetensors >&2
 
 echo "rollout_prob,seed,steps,crps_start,crps_kept,crps_last,test_nats_start,test_nats"
 nats() {

@@ -13,7 +13,7 @@ cd "$work"
 btc=$(ls "$data"/BTC-USD_*_1d.csv)
 
 "$mqc" tokenize --data "$data" >&2 --out tokenizer.safetensors --tokens tokens.txt
-"$mqc" train --data "$data" --tokenizer tokenizer.safetensors --depth 2 --seq-len 128 --epochs 10 --batch 16 --lr 1e-3 --dropout 0.2 --out pretrain.safetensors >&2
+"$mqc" train --data "$data" --tokenizer tokenizer.safetensors --preset spec --depth 2 --seq-len 128 --epochs 10 --batch 16 --lr 1e-3 --dropout 0.2 --out pretrain.safetensors >&2
 "$mqc" stage2 --in pretrain.safetensors --csv "$btc" --epochs 30 --batch 8 --lr 5e-4 --dropout 0.2 --out midtrain.safetensors >&2
 "$mqc" stage3 --in midtrain.safetensors --csv "$btc" --epochs 8 --batch 8 --lr 1e-4 --context-len 96 --horizon 32 --dropout 0.2 --patience 10 --out sft.safetensors >&2
 "$mqc" stage4 --in sft.safetensors --csv "$btc" --steps 30 --batch-episodes 4 --group 16 --context-len 96 --horizon 32 --lr 1e-5 --reward crps --patience 0 --out rl.safetensors >&2

@@ -52,13 +52,6 @@ was fitted on are refused.`,
 			if len(paths) == 0 {
 				paths = []string{newestCheckpoint()}
 			}
-			if data == "" {
-				data = defaultData()
-			}
-			src, err := openSource(data)
-			if err != nil {
-				return err
-			}
 			var models []eval.Named
 			for _, path := range paths {
 				b, err := openAt(c, path, precision)
@@ -70,6 +63,16 @@ was fitted on are refused.`,
 				}
 				b.Model = b.Model.Tempered(temperature)
 				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
+			}
+			if data == "" {
+				data = defaultData()
+				if models[0].Bundle.Inputs.Any() {
+					data = defaultFolder // tokens alone are not enough
+				}
+			}
+			src, err := openSource(data)
+			if err != nil {
+				return err
 			}
 			var results []levelResult
 			if level == levelToken || level == levelAll {

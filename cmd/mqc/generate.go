@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/predict"
 )
 
 // bindSampler registers how tokens are drawn.
@@ -46,7 +51,7 @@ func (a *app) generate() *cobra.Command {
 				return err
 			}
 			g.Seed = a.seed
-			generated, err := b.Runner().Generate(c.Context(), gpt.Prompt{Tokens: tokens}, g)
+			generated, err := a.continueTokens(c.Context(), b, tokens, g)
 			if err != nil {
 				return err
 			}
@@ -67,6 +72,45 @@ func (a *app) generate() *cobra.Command {
 	bindOwnPrecision(flags, &precision)
 	bindSampler(flags, &g.Sampler)
 	return c
+}
+
+// continueTokens draws what may follow tokens. A model that sees more than tokens
+// is given what it would see if they were the candles of an unknown asset.
+func (a *app) continueTokens(ctx context.Context, b *checkpoint.Bundle, tokens []int32, g gpt.Generation) ([][]int32, error) {
+	if !b.Inputs.Any() {
+		return b.Runner().Generate(ctx, gpt.Prompt{Tokens: tokens}, g)
+	}
+	if T := b.Model.SeqLen; len(tokens) > T {
+		return nil, fmt.Errorf("generate: %d tokens: %w of %d", len(tokens), gpt.ErrContext, T)
+	}
+	for i, token := range tokens {
+		if int(token) >= b.Model.Vocab {
+			return nil, fmt.Errorf("generate: token %d is %d: %w 0…%d", i, token, gpt.ErrVocabulary, b.Model.Vocab-1)
+		}
+	}
+	codec, err := b.Codec()
+	if err != nil {
+		return nil, err
+	}
+	interval, err := market.ParseInterval(b.Interval)
+	if err != nil {
+		return nil, err
+	}
+	last := b.Split.TestFrom.Add(-time.Duration(interval))
+	s, err := codec.Imagine(tokens, interval, last)
+	if err != nil {
+		return nil, err
+	}
+	a.talk("the model sees more than tokens: they are taken for the candles of an unknown asset up to %s, after average volatility", last.Format(timeLayout(time.Duration(interval))))
+	paths, err := predict.Paths(ctx, b.Runner(), codec, s, len(tokens), len(tokens), g)
+	if err != nil {
+		return nil, err
+	}
+	generated := make([][]int32, len(paths))
+	for i, p := range paths {
+		generated[i] = p.Tokens
+	}
+	return generated, nil
 }
 
 func (a *app) logits() *cobra.Command {

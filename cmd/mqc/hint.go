@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/score"
@@ -44,6 +45,8 @@ func hint(err error) string {
 		return "train on a folder of CSV files, or pass --tokenizer"
 	case errors.Is(err, checkpoint.ErrFitted):
 		return "score dates after the checkpoint's training data; mqc info shows what it has seen"
+	case errors.Is(err, dataset.ErrNoInputs):
+		return "name the candles, not their tokens: --data DIR"
 	case errors.Is(err, score.ErrTooFew):
 		return "take more assets with --data, or train with a longer validation part: --val-from DATE"
 	case errors.Is(err, checkpoint.ErrNoModel):

@@ -26,34 +26,40 @@ const (
 	inputAsset      = "asset"
 )
 
-// presetSkill is the recipe that has shown skill over the baselines of
-// volatility on daily candles: see docs/LOG.md.
-const presetSkill = "skill"
+// Presets that say more than the size.
+const (
+	presetSpec  = "spec"  // the plain model of the specification
+	presetSkill = "skill" // the recipe that has shown skill over the baselines of volatility on daily candles: see docs/LOG.md
+)
+
+// usualInputs are what a model sees beside tokens unless it is told otherwise.
+func usualInputs() []string { return []string{inputVolatility, inputCalendar, inputAsset} }
 
 // applyPreset sets what a preset says of everything but the size, where no flag
-// says otherwise.
-func (f *pretrainFlags) applyPreset(c *cobra.Command) {
-	if f.preset != presetSkill {
-		return
+// says otherwise. Of a bare token file nothing is known but the tokens, so their
+// model is the plain one.
+func (f *pretrainFlags) applyPreset(c *cobra.Command, src source) {
+	set := map[string]func(){}
+	switch r := &f.recipe; {
+	case src.Tokens != "" || f.preset == presetSpec:
+		set["head"] = func() { f.head = headLinear }
+		set["embed"] = func() { f.embed = embedTable }
+		set["inputs"] = func() { f.inputs = nil }
+	case f.preset == presetSkill:
+		set["kind"] = func() { f.kind = tokenizer.KindProduct }
+		set["scale"] = func() { f.scale = feature.HAR }
+		set["average"] = func() { r.Average = .97 }
+		set["lr"] = func() { r.LR = 2e-3 }
+		set["weight-decay"] = func() { r.WeightDecay = 1 }
+		set["warmup"] = func() { r.Warmup = 40 }
+		set["dropout"] = func() { r.Dropout = .3 }
+		set["batch"] = func() { r.Batch = 64 }
+		set["epochs"] = func() { r.Epochs = 60 }
+		set["patience"] = func() { r.Patience = 7 }
 	}
-	changed, r := c.Flags().Changed, &f.recipe
-	for name, set := range map[string]func(){
-		"kind":         func() { f.kind = tokenizer.KindProduct },
-		"scale":        func() { f.scale = feature.HAR },
-		"head":         func() { f.head = gpt.Basis },
-		"embed":        func() { f.embed = gpt.Basis },
-		"inputs":       func() { f.inputs = []string{inputVolatility, inputCalendar, inputAsset} },
-		"average":      func() { r.Average = .97 },
-		"lr":           func() { r.LR = 2e-3 },
-		"weight-decay": func() { r.WeightDecay = 1 },
-		"warmup":       func() { r.Warmup = 40 },
-		"dropout":      func() { r.Dropout = .3 },
-		"batch":        func() { r.Batch = 64 },
-		"epochs":       func() { r.Epochs = 60 },
-		"patience":     func() { r.Patience = 7 },
-	} {
-		if !changed(name) {
-			set()
+	for name, to := range set {
+		if !c.Flags().Changed(name) {
+			to()
 		}
 	}
 }
@@ -93,9 +99,9 @@ func (f *pretrainFlags) setParts(shape *gpt.Config) error {
 	return nil
 }
 
-// inputsOf are the inputs that a model over series has.
-func (f *pretrainFlags) inputsOf(series []*market.Series) (in dataset.Inputs, err error) {
-	for _, name := range f.inputs {
+// namedInputs are the inputs of --inputs for a model over series.
+func namedInputs(names []string, series []*market.Series) (in dataset.Inputs, err error) {
+	for _, name := range names {
 		switch name {
 		case inputCandle:
 			in.Candle = true

@@ -74,6 +74,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 	q.calibration = forecast.CalibrationOptions{Horizon: q.stages[2].Horizon, Origins: 100, Samples: 64, Seed: seed}
 	q.market.Seed = seed
 	q.codes.Codes, q.codes.Seed = shape.Vocab, seed
+	q.shape.Head, q.shape.Embed = gpt.Basis, gpt.Basis
 	q.shape.Dropout = q.stages[0].Dropout
 	return q
 }
@@ -111,7 +112,11 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		return err
 	}
 	a.talk("tokenizer: fitting %d codes (%s)", q.codes.Codes, q.kind)
-	bundle, err := train.Prepare(c.Context(), series, train.Preparation{Scaler: q.scale, Kind: q.kind, VQ: q.codes, Build: version})
+	inputs, err := namedInputs(usualInputs(), series)
+	if err != nil {
+		return err
+	}
+	bundle, err := train.Prepare(c.Context(), series, train.Preparation{Scaler: q.scale, Kind: q.kind, VQ: q.codes, Inputs: inputs, Build: version})
 	if err != nil {
 		return err
 	}
@@ -124,7 +129,7 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	}
 	asset := quickAsset(series)
 
-	if bundle.Model, err = gpt.New(q.shape, a.seed); err != nil {
+	if err := train.NewModel(bundle, series, q.shape, a.seed); err != nil {
 		return err
 	}
 	streams, err := train.Encode(bundle, series)

@@ -59,7 +59,7 @@ func TestQuickstartJSON(t *testing.T) {
 	for _, r := range got.Scores.Rows {
 		names = append(names, r.Name)
 	}
-	if got, want := strings.Join(names, " "), "uniform unigram bigram unigram per asset pretrain midtrain sft rl truth"; got != want {
+	if got, want := strings.Join(names, " "), "uniform unigram bigram unigram per asset Kneser–Ney trigram Kneser–Ney, shuffled past pretrain midtrain sft rl truth"; got != want {
 		t.Errorf("rows %q, want %q", got, want)
 	}
 	if len(got.Files) != 6 {

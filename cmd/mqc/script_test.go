@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 }
 
 // tinyModel is a shape and a run that take milliseconds.
-var tinyModel = []string{"--layers", "1", "--embd", "16", "--heads", "2", "--seq-len", "16", "--epochs", "1", "--lr", "0.01"}
+var tinyModel = []string{"--preset", "spec", "--layers", "1", "--embd", "16", "--heads", "2", "--seq-len", "16", "--epochs", "1", "--lr", "0.01"}
 
 // fixture makes what scripts start from once for all of them: fitting a
 // tokenizer is the slow part.

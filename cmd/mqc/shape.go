@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,7 @@ type shapeFlags struct {
 func (f *shapeFlags) bindShape(c *cobra.Command) {
 	f.shape = gpt.Defaults()
 	flags, s := c.Flags(), &f.shape
-	flags.StringVar(&f.preset, "preset", "spec", "shape of the model: spec or quick")
+	flags.StringVar(&f.preset, "preset", "", strings.Join(gpt.Presets(), ", ")+" (default: as large as spec)")
 	flags.IntVar(&f.depth, "depth", 0, "one dial for the size: layers, with 64 channels and one head each")
 	flags.IntVar(&s.Vocab, "vocab", s.Vocab, "tokens; that of the tokenizer or the token file where there is one")
 	flags.IntVar(&s.SeqLen, "seq-len", s.SeqLen, "tokens per window, the model's context")
@@ -32,9 +33,12 @@ func (f *shapeFlags) bindShape(c *cobra.Command) {
 
 // modelShape resolves preset, depth and single size flags, in that order.
 func (f *shapeFlags) modelShape(c *cobra.Command, dropout float64) (gpt.Config, error) {
-	shape, err := gpt.Preset(f.preset)
-	if err != nil {
-		return shape, err
+	shape := gpt.Defaults()
+	if f.preset != "" {
+		var err error
+		if shape, err = gpt.Preset(f.preset); err != nil {
+			return shape, err
+		}
 	}
 	changed := c.Flags().Changed
 	if changed("depth") {

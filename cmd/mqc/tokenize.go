@@ -21,6 +21,7 @@ type tokenizeFlags struct {
 	valFrom, testFrom string
 	codes             []int
 	compare           bool
+	downstream        int
 }
 
 func (a *app) tokenize() *cobra.Command {
@@ -34,10 +35,13 @@ bins of the same number, and write all candles as tokens.
 vqvae learns where its codes lie, which serves every number of them. The codes
 of fsq are a grid (a power of two from 16) and those of bsq the corners of a
 cube on a sphere (a power of two): nothing to collapse, but not all are used.
-quantile cuts the log return alone into equally full bins.
+product crosses cells of the log return with shapes of gap and wicks. quantile cuts
+the log return alone into equally full bins.
 
 With --compare every kind, or that of --kind, is fitted with every number of
---codes and measured on training and on validation; no file is written.`,
+--codes and measured on training and on validation; no file is written. With
+--downstream N small models of the tokens are trained too, N for each, and the
+log density of the next return that they give is shown.`,
 		Example: "  mqc tokenize --data data --codes 512\n  mqc tokenize --data data --compare --codes 64,128,512",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.runTokenize(c, f) },
@@ -48,6 +52,7 @@ With --compare every kind, or that of --kind, is fitted with every number of
 	flags.BoolVar(&f.compare, "compare", false, "measure all kinds beside each other")
 	flags.StringVar(&f.out, "out", f.out, "tokenizer file to write")
 	flags.StringVar(&f.tokens, "tokens", f.tokens, "token file to write, with a .json beside it")
+	flags.IntVar(&f.downstream, "downstream", 0, "with --compare: models to train on each, with as many seeds")
 	bindKind(c, &f.kind)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	return c
@@ -67,6 +72,11 @@ func (a *app) runTokenize(c *cobra.Command, f *tokenizeFlags) error {
 		if !c.Flags().Changed("codes") {
 			f.codes = []int{64, 128, 512}
 		}
+		if f.downstream < 0 {
+			return usagef(c, "--downstream %d: want 0 or more", f.downstream)
+		}
+	} else if f.downstream != 0 {
+		return usagef(c, "--downstream belongs to --compare")
 	} else if len(f.codes) != 1 {
 		return usagef(c, "--codes %v: want one number; --compare takes several", f.codes)
 	}
@@ -101,7 +111,7 @@ func (a *app) runTokenize(c *cobra.Command, f *tokenizeFlags) error {
 	vq.Seed = a.seed
 	p := train.Preparation{Split: split, Scaler: f.scale, Kind: f.kind, VQ: vq, Build: version}
 	if f.compare {
-		return a.compareTokenizers(c.Context(), series, p, kinds, f.codes)
+		return a.compareTokenizers(c.Context(), series, p, kinds, f.codes, f.downstream)
 	}
 	p.VQ.Codes = f.codes[0]
 	p.Progress = func(p tokenizer.VQProgress) {

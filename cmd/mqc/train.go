@@ -37,9 +37,13 @@ func (a *app) train() *cobra.Command {
 		Use:     "train",
 		Aliases: []string{"stage1", "pretrain"},
 		Short:   "Stage 1: pretrain on all assets",
-		Long: `Stage 1: pretrain on all assets. Without size flags it is the model of the
-specification, 19.4M parameters. Without --tokenizer one is fitted on the
-training dates.`,
+		Long: `Stage 1: pretrain on all assets. Without size flags the model is as large as that
+of the specification, 6 layers of 512 channels. Its head and its embedding are
+functions of what the tokens stand for, and it sees volatility, calendar and asset
+beside them, which helps on few candles; --preset spec is the plain model of the
+specification, and so is a model of a bare token file. --preset skill is the small
+recipe that has shown skill on daily candles. Without --tokenizer one is fitted on
+the training dates.`,
 		Example: "  mqc train --data data --depth 2 --epochs 5\n  mqc train --num_epochs 20 --batch_size 64 --learning_rate 1e-3",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.pretrain(c, f) },
@@ -52,9 +56,9 @@ training dates.`,
 	bindKind(c, &f.kind)
 	bindData(c, &f.scale, &f.valFrom, &f.testFrom)
 	flags.IntVar(&f.shapes, "shapes", 0, "product: shapes of gap and wicks; the codes over the shapes are cells of the return (default: 8 for 512 codes)")
-	flags.StringVar(&f.head, "head", headLinear, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs; mixture: no tokens, the parameters of a mixture of Student-t of the next return")
-	flags.StringVar(&f.embed, "embed", embedTable, "table: a free embedding for every token; basis: one that is a linear function of what it stands for; none: inputs alone, as with --head mixture")
-	flags.StringSliceVar(&f.inputs, "inputs", nil, "what the model sees beside tokens: candle, volatility, calendar, asset (with commas)")
+	flags.StringVar(&f.head, "head", gpt.Basis, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs; mixture: no tokens, the parameters of a mixture of Student-t of the next return")
+	flags.StringVar(&f.embed, "embed", gpt.Basis, "table: a free embedding for every token; basis: one that is a linear function of what it stands for; none: inputs alone, as with --head mixture")
+	flags.StringSliceVar(&f.inputs, "inputs", usualInputs(), "what the model sees beside tokens: candle, volatility, calendar, asset (with commas; '' is nothing)")
 	flags.Float64Var(&f.recipe.Average, "average", f.recipe.Average, "decay of the moving average of the weights that is validated and kept; 0: the weights themselves")
 	return c
 }
@@ -87,7 +91,15 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	if err := refuseUnfinished(f.out); err != nil {
 		return err
 	}
-	f.applyPreset(c)
+	if f.data == "" {
+		f.data = defaultData()
+		a.talk("data: %s", f.data)
+	}
+	src, err := openSource(f.data)
+	if err != nil {
+		return err
+	}
+	f.applyPreset(c, src)
 	f.applyHead(c)
 	shape, err := f.modelShape(c, f.recipe.Dropout)
 	if err != nil {
@@ -102,14 +114,6 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 	}
 	if err := f.recipe.Validate(); err != nil {
 		return newUsageError(c, err)
-	}
-	if f.data == "" {
-		f.data = defaultData()
-		a.talk("data: %s", f.data)
-	}
-	src, err := openSource(f.data)
-	if err != nil {
-		return err
 	}
 	split, err := parseSplit(c, f.valFrom, f.testFrom)
 	if err != nil {
@@ -174,7 +178,7 @@ func (a *app) prepare(c *cobra.Command, series []*market.Series, f *pretrainFlag
 	if err := tokenizer.CheckCodes(f.kind, codes); f.tokenizer == "" && err != nil {
 		return nil, nil, newUsageError(c, err)
 	}
-	inputs, err := f.inputsOf(series)
+	inputs, err := namedInputs(f.inputs, series)
 	if err != nil {
 		return nil, nil, newUsageError(c, err)
 	}
