@@ -2,6 +2,7 @@ package gpt
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/micro-quant/mqc/nn"
 )
@@ -48,11 +49,8 @@ func (r *Runner) Prefill(in Input) ([]*Prefix, []float32, error) {
 // Decoder continues paths one token at a time. Each path attends to its
 // prefix and to its own tail; a row has the same bits alone and in any batch.
 type Decoder struct {
-	r        *Runner
-	prefixes []*Prefix
-	capacity int
-	n        int                 // tokens in every tail
-	paths    [][]nn.Continuation // per block, per path
+	r    *Runner
+	rows []*row
 
 	// Scratch of a step, R = P rows.
 	pos      []int32
@@ -62,65 +60,86 @@ type Decoder struct {
 	h        nn.Mat
 	qkv      nn.QKV
 	att, act nn.Mat
+	paths    []nn.Continuation
 	logits   []float32
 }
 
+// row is a path in a decoder.
+type row struct {
+	prefix   *Prefix
+	capacity int // tokens that its tail has room for
+	n        int // tokens in its tail
+	blocks   []nn.Continuation
+}
+
+func (r *Runner) newRow(prefix *Prefix, capacity int) (*row, error) {
+	m, h := r.m, r.heads
+	if n := prefix.n + capacity; n > m.SeqLen {
+		return nil, fmt.Errorf("gpt: %d tokens of prompt and %d more: %w of %d", prefix.n, capacity, ErrContext, m.SeqLen)
+	}
+	p := &row{prefix: prefix, capacity: capacity, blocks: make([]nn.Continuation, m.Layers)}
+	tails := nn.MakeKV(m.Layers*h.KV, capacity, h.D)
+	for l := range p.blocks {
+		p.blocks[l] = nn.Continuation{Prefix: prefix.kv[l], Tail: tails[l*h.KV : (l+1)*h.KV]}
+	}
+	return p, nil
+}
+
+func (p *row) full() bool { return p.n == p.capacity }
+
 // NewDecoder returns a decoder with one path per prefix and room for capacity
-// more tokens on each. All prefixes must have one length.
+// more tokens on each.
 func (r *Runner) NewDecoder(prefixes []*Prefix, capacity int) (*Decoder, error) {
 	if len(prefixes) == 0 || capacity < 1 {
 		return nil, fmt.Errorf("gpt: decoder with %d paths and room for %d tokens: want at least one of each", len(prefixes), capacity)
 	}
-	for _, p := range prefixes {
-		if p.n != prefixes[0].n {
-			return nil, fmt.Errorf("gpt: prefixes of %d and %d tokens in one decoder", prefixes[0].n, p.n)
+	rows := make([]*row, len(prefixes))
+	for i, p := range prefixes {
+		var err error
+		if rows[i], err = r.newRow(p, capacity); err != nil {
+			return nil, err
 		}
 	}
-	m := r.m
-	if n := prefixes[0].n + capacity; n > m.SeqLen {
-		return nil, fmt.Errorf("gpt: %d tokens of prompt and %d more: %w of %d", prefixes[0].n, capacity, ErrContext, m.SeqLen)
-	}
-	P, C, h := len(prefixes), m.Embd, r.heads
-	d := &Decoder{
-		r: r, prefixes: prefixes, capacity: capacity,
-		pos: make([]int32, P), column: make([]int32, P),
-		x: make([]float32, P*C), rrms: make([]float32, P),
-		logits: make([]float32, P*m.Width()),
-	}
+	d := &Decoder{r: r}
+	d.hold(rows)
+	return d, nil
+}
+
+// hold makes rows the paths of the next step.
+func (d *Decoder) hold(rows []*row) {
+	r, P, C, h := d.r, len(rows), d.r.m.Embd, d.r.heads
+	d.rows = rows
+	d.pos, d.column = resizeInts(d.pos, P), resizeInts(d.column, P)
+	d.x, d.rrms, d.logits = resize(d.x, P*C), resize(d.rrms, P), resize(d.logits, P*r.m.Width())
 	d.h.Resize(r.precision, P, C)
 	d.att.Resize(r.precision, P, h.H*h.D)
 	d.act.Resize(r.precision, P, 4*C)
 	fitQKV(&d.qkv, P, h)
-	d.qkv.QRRMS, d.qkv.KRRMS = make([]float32, P*h.H), make([]float32, P*h.KV)
-	for l := range m.Layers {
-		tails := nn.MakeKV(P*h.KV, capacity, h.D)
-		paths := make([]nn.Continuation, P)
-		for p := range paths {
-			paths[p] = nn.Continuation{Prefix: prefixes[p].kv[l], Tail: tails[p*h.KV : (p+1)*h.KV]}
-		}
-		d.paths = append(d.paths, paths)
+	d.qkv.QRRMS, d.qkv.KRRMS = resize(d.qkv.QRRMS, P*h.H), resize(d.qkv.KRRMS, P*h.KV)
+	if cap(d.paths) < P {
+		d.paths = make([]nn.Continuation, P)
 	}
-	return d, nil
+	d.paths = d.paths[:P]
 }
 
 // Full reports whether no further token fits.
-func (d *Decoder) Full() bool { return d.n == d.capacity }
+func (d *Decoder) Full() bool { return slices.ContainsFunc(d.rows, (*row).full) }
 
 // Step appends one token to every path and returns the logits (P,V) of the
 // next one, valid until the next Step. in holds P rows (B = P, T = 1).
 func (d *Decoder) Step(in Input) ([]float32, error) {
-	r, m, P := d.r, d.r.m, len(d.prefixes)
+	r, m, P := d.r, d.r.m, len(d.rows)
 	if in.B != P || in.T != 1 {
 		return nil, fmt.Errorf("gpt: step of %d×%d tokens for %d paths", in.B, in.T, P)
 	}
 	if d.Full() {
-		return nil, fmt.Errorf("gpt: no room for token %d of a path", d.n+1)
+		return nil, fmt.Errorf("gpt: no room for another token of a path")
 	}
 	if err := m.Check(in); err != nil {
 		return nil, err
 	}
-	for p := range d.pos {
-		d.pos[p] = int32(d.prefixes[p].n + d.n)
+	for p, row := range d.rows {
+		d.pos[p] = int32(row.prefix.n + row.n)
 	}
 	C := m.Embd
 	x := nn.View(d.x, P, C)
@@ -133,27 +152,31 @@ func (d *Decoder) Step(in Input) ([]float32, error) {
 		nn.RMSNormForward(&d.h, d.rrms, d.x, P, C)
 		b.qkv.Project(d.qkv, &d.h, d.pos, r.heads)
 		d.append(l)
-		nn.AttentionDecode(&d.att, d.qkv.Q, d.paths[l], r.heads)
+		nn.AttentionDecode(&d.att, d.qkv.Q, d.paths, r.heads)
 		b.o.Residual(d.x, &d.att, nn.Dropout{})
 
 		nn.RMSNormForward(&d.h, d.rrms, d.x, P, C)
 		b.up.ReLU2(&d.act, &d.h)
 		b.down.Residual(d.x, &d.act, nn.Dropout{})
 	}
-	d.n++
+	for _, row := range d.rows {
+		row.n++
+	}
 
 	nn.RMSNormForward(&d.h, d.rrms, d.x, P, C)
 	r.headForward(d.logits, &d.h)
 	return d.logits, nil
 }
 
-// append stores the new key and value of every path at the end of its tail.
+// append stores the new key and value of every path at the end of its tail in a
+// block, and makes d.paths those of the block.
 func (d *Decoder) append(layer int) {
 	KV, D := d.r.heads.KV, d.r.heads.D
-	for p, path := range d.paths[layer] {
-		for h := range path.Tail {
+	for p, row := range d.rows {
+		d.paths[p] = row.blocks[layer]
+		for h := range d.paths[p].Tail {
 			at := (p*KV + h) * D
-			path.Tail[h].Append(d.qkv.K[at:at+D], d.qkv.V[at:at+D])
+			d.paths[p].Tail[h].Append(d.qkv.K[at:at+D], d.qkv.V[at:at+D])
 		}
 	}
 }

@@ -30,6 +30,10 @@ type Generation struct {
 	// newest token of a path: they may depend on what the path has done.
 	// It may be nil where the model has neither.
 	Next func(path int, generated []int32) (cond []int32, features []float32)
+
+	// Weigh may change the probabilities (V) that the next token of a path is
+	// drawn from, to others that add up to 1. It may be nil.
+	Weigh func(path int, generated []int32, probs []float64)
 }
 
 // ErrNotFinite says that a model gave logits that are no numbers.
@@ -44,7 +48,72 @@ var ErrNotFinite = errors.New("gpt: logits are not finite")
 // or an error for a prompt that is empty or longer than the model's context, or
 // [ErrNoLogits].
 func (r *Runner) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]int32, error) {
-	m := r.m
+	s := newStepper(r)
+	paths, err := s.begin(prompt, g)
+	if err != nil {
+		return nil, err
+	}
+	for range g.Steps - 1 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := s.step(paths); err != nil {
+			return nil, err
+		}
+		for _, p := range paths {
+			if p.err != nil {
+				return nil, p.err
+			}
+		}
+	}
+	return tokensOf(paths), ctx.Err()
+}
+
+// path is one of those that a call of Generate draws.
+type path struct {
+	g         *Generation
+	number    int
+	random    *rand.Rand
+	generated []int32
+
+	history Prompt // everything so far, for when the window is full
+	prefix  *Prefix
+	row     *row // nil before its first token is fed
+	err     error
+}
+
+func (p *path) done() bool { return len(p.generated) == p.g.Steps }
+
+func tokensOf(paths []*path) [][]int32 {
+	tokens := make([][]int32, len(paths))
+	for i, p := range paths {
+		tokens[i] = p.generated
+	}
+	return tokens
+}
+
+// stepper draws tokens of paths, of one call or of several.
+type stepper struct {
+	r       *Runner
+	decoder Decoder
+
+	rows     []*row
+	fed      []*path // whose rows these are
+	tokens   []int32 // input of a step
+	cond     []int32
+	features []float32
+	probs    []float64
+	order    []int32
+}
+
+func newStepper(r *Runner) *stepper {
+	V := r.m.Vocab
+	return &stepper{r: r, decoder: Decoder{r: r}, probs: make([]float64, V), order: make([]int32, V)}
+}
+
+// begin draws the first token of the paths of a call.
+func (s *stepper) begin(prompt Prompt, g Generation) ([]*path, error) {
+	m := s.r.m
 	if m.Outputs > 0 {
 		return nil, fmt.Errorf("gpt: %w", ErrNoLogits)
 	}
@@ -57,125 +126,101 @@ func (r *Runner) Generate(ctx context.Context, prompt Prompt, g Generation) ([][
 	if (len(m.Cond) > 0 || m.Features > 0) && g.Next == nil {
 		return nil, errors.New("gpt: the model wants conditioning for every generated token and got none")
 	}
-	prefixes, logits, err := r.Prefill(Input{B: 1, T: len(prompt.Tokens), Tokens: prompt.Tokens, Cond: prompt.Cond, Features: prompt.Features})
+	prefixes, logits, err := s.r.Prefill(Input{B: 1, T: len(prompt.Tokens), Tokens: prompt.Tokens, Cond: prompt.Cond, Features: prompt.Features})
 	if err != nil {
 		return nil, err
 	}
-	s := r.newStream(prompt, g, prefixes[0], logits)
-	for step := range g.Steps {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	paths := make([]*path, g.Paths)
+	for i := range paths {
+		paths[i] = &path{
+			g: &g, number: g.FirstPath + i, prefix: prefixes[0],
+			random:    rng.New(g.Seed, rng.Path, uint64(g.FirstPath+i)),
+			generated: make([]int32, 0, g.Steps),
+			history: Prompt{
+				Tokens:   append([]int32(nil), prompt.Tokens...),
+				Cond:     append([]int32(nil), prompt.Cond...),
+				Features: append([]float32(nil), prompt.Features...),
+			},
 		}
-		if err := s.draw(); err != nil {
-			return nil, err
+		if s.draw(paths[i], logits); paths[i].err != nil {
+			return nil, paths[i].err
 		}
-		if step < g.Steps-1 {
-			if err := s.advance(g.Steps - 1 - step); err != nil {
-				return nil, err
+	}
+	return paths, nil
+}
+
+// draw picks the next token of a path, or leaves it with an error.
+func (s *stepper) draw(p *path, logits []float32) {
+	for _, l := range logits {
+		if math.IsNaN(float64(l)) || math.IsInf(float64(l), 0) {
+			p.err = ErrNotFinite
+			return
+		}
+	}
+	p.g.Sampler.Probabilities(s.probs, logits, s.order)
+	if p.g.Weigh != nil {
+		p.g.Weigh(p.number, p.generated, s.probs)
+	}
+	p.generated = append(p.generated, Pick(s.probs, p.random.Float64()))
+}
+
+// step feeds the newest token of every path and draws the one after it. An
+// error of one path stays with it.
+func (s *stepper) step(paths []*path) error {
+	s.rows, s.fed = s.rows[:0], s.fed[:0]
+	s.tokens, s.cond, s.features = s.tokens[:0], s.cond[:0], s.features[:0]
+	for _, p := range paths {
+		token := p.generated[len(p.generated)-1]
+		var cond []int32
+		var features []float32
+		if p.g.Next != nil {
+			cond, features = p.g.Next(p.number, p.generated)
+		}
+		h := &p.history
+		h.Tokens, h.Cond, h.Features = append(h.Tokens, token), append(h.Cond, cond...), append(h.Features, features...)
+		if p.prefix.n == s.r.m.SeqLen || p.row != nil && p.row.full() {
+			s.refill(p)
+			continue
+		}
+		if p.row == nil {
+			left := p.g.Steps - len(p.generated)
+			if p.row, p.err = s.r.newRow(p.prefix, min(left, s.r.m.SeqLen-p.prefix.n)); p.err != nil {
+				continue
 			}
 		}
+		s.rows, s.fed = append(s.rows, p.row), append(s.fed, p)
+		s.tokens, s.cond, s.features = append(s.tokens, token), append(s.cond, cond...), append(s.features, features...)
 	}
-	return s.generated, nil
-}
-
-// stream is the state of one call of Generate.
-type stream struct {
-	r         *Runner
-	g         Generation
-	rand      []*rand.Rand
-	generated [][]int32
-
-	history  []Prompt // per path: everything so far, for when the window is full
-	prefixes []*Prefix
-	decoder  *Decoder
-	logits   []float32 // (P,V), of the next token
-
-	tokens   []int32 // input of a step
-	cond     []int32
-	features []float32
-	probs    []float64
-	order    []int32
-}
-
-func (r *Runner) newStream(prompt Prompt, g Generation, prefix *Prefix, logits []float32) *stream {
-	V := r.m.Vocab
-	s := &stream{r: r, g: g, probs: make([]float64, V), order: make([]int32, V)}
-	for p := range g.Paths {
-		s.rand = append(s.rand, rng.New(g.Seed, rng.Path, uint64(g.FirstPath+p)))
-		s.generated = append(s.generated, make([]int32, 0, g.Steps))
-		s.prefixes = append(s.prefixes, prefix)
-		s.logits = append(s.logits, logits...)
-		s.history = append(s.history, Prompt{
-			Tokens:   append([]int32(nil), prompt.Tokens...),
-			Cond:     append([]int32(nil), prompt.Cond...),
-			Features: append([]float32(nil), prompt.Features...),
-		})
+	if len(s.rows) == 0 {
+		return nil
 	}
-	return s
-}
-
-// draw picks the next token of every path.
-func (s *stream) draw() error {
+	s.decoder.hold(s.rows)
+	logits, err := s.decoder.Step(Input{B: len(s.rows), T: 1, Tokens: s.tokens, Cond: s.cond, Features: s.features})
+	if err != nil {
+		return err
+	}
 	V := s.r.m.Vocab
-	for p := range s.generated {
-		row := s.logits[p*V : (p+1)*V]
-		for _, l := range row {
-			if math.IsNaN(float64(l)) || math.IsInf(float64(l), 0) {
-				return ErrNotFinite
-			}
-		}
-		s.g.Sampler.Probabilities(s.probs, row, s.order)
-		s.generated[p] = append(s.generated[p], Pick(s.probs, s.rand[p].Float64()))
+	for i, p := range s.fed {
+		s.draw(p, logits[i*V:(i+1)*V])
 	}
 	return nil
 }
 
-// advance feeds the newest token of every path; left is how many steps are
-// still to come.
-func (s *stream) advance(left int) error {
-	s.tokens, s.cond, s.features = s.tokens[:0], s.cond[:0], s.features[:0]
-	for p, path := range s.generated {
-		token := path[len(path)-1]
-		s.tokens = append(s.tokens, token)
-		h := &s.history[p]
-		h.Tokens = append(h.Tokens, token)
-		if s.g.Next != nil {
-			cond, features := s.g.Next(s.g.FirstPath+p, path)
-			s.cond, s.features = append(s.cond, cond...), append(s.features, features...)
-			h.Cond, h.Features = append(h.Cond, cond...), append(h.Features, features...)
-		}
-	}
-	if s.prefixes[0].Len() == s.r.m.SeqLen || s.decoder != nil && s.decoder.Full() {
-		return s.refill()
-	}
-	var err error
-	if s.decoder == nil {
-		capacity := min(left, s.r.m.SeqLen-s.prefixes[0].Len())
-		if s.decoder, err = s.r.NewDecoder(s.prefixes, capacity); err != nil {
-			return err
-		}
-	}
-	s.logits, err = s.decoder.Step(Input{B: len(s.tokens), T: 1, Tokens: s.tokens, Cond: s.cond, Features: s.features})
-	return err
-}
-
-// refill starts a new window for every path with the newest half of its last.
-func (s *stream) refill() error {
+// refill starts a new window for a path with the newest half of its last, and
+// draws from that.
+func (s *stepper) refill(p *path) {
 	T := max(1, s.r.m.SeqLen/2)
 	C, F := len(s.r.m.Cond), s.r.m.Features
-	logits := make([]float32, 0, len(s.generated)*s.r.m.Vocab)
-	for p, h := range s.history {
-		n := len(h.Tokens)
-		prefixes, last, err := s.r.Prefill(Input{
-			B: 1, T: T,
-			Tokens: h.Tokens[n-T:], Cond: h.Cond[(n-T)*C:], Features: h.Features[(n-T)*F:],
-		})
-		if err != nil {
-			return err
-		}
-		s.prefixes[p] = prefixes[0]
-		logits = append(logits, last...)
+	h := p.history
+	n := len(h.Tokens)
+	prefixes, logits, err := s.r.Prefill(Input{
+		B: 1, T: T,
+		Tokens: h.Tokens[n-T:], Cond: h.Cond[(n-T)*C:], Features: h.Features[(n-T)*F:],
+	})
+	if err != nil {
+		p.err = err
+		return
 	}
-	s.logits, s.decoder = logits, nil
-	return nil
+	p.prefix, p.row = prefixes[0], nil
+	s.draw(p, logits)
 }

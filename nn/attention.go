@@ -233,9 +233,14 @@ func (a *attention) backward(w *attentionWorker, pair int) {
 // paths may share, and those of its own tail, the newest position included.
 type Continuation struct{ Prefix, Tail []KV }
 
+// together says whether two paths can be decoded together.
+func (c Continuation) together(d Continuation) bool {
+	return &c.Prefix[0] == &d.Prefix[0] && c.Tail[0].N == d.Tail[0].N
+}
+
 // AttentionDecode is the attention of one query row for each path, with the
 // bits that [AttentionForward] gives to that row. Neighbouring paths with one
-// prefix read it together.
+// prefix and tails of one length read it together.
 //
 //	out  (P, H·D)   overwritten
 //	q    (P, H, D)
@@ -256,7 +261,7 @@ func AttentionDecode(out *Mat, q []float32, paths []Continuation, h Heads) {
 		for h := lo; h < hi; h++ {
 			for p := 0; p < len(a.paths); {
 				n := 1
-				for p+n < len(a.paths) && n < decodeRows && &a.paths[p+n].Prefix[0] == &a.paths[p].Prefix[0] {
+				for p+n < len(a.paths) && n < decodeRows && a.paths[p].together(a.paths[p+n]) {
 					n++
 				}
 				a.decode(w, a.paths[p:p+n], p, h)
@@ -270,7 +275,7 @@ func AttentionDecode(out *Mat, q []float32, paths []Continuation, h Heads) {
 // stay in the cache.
 const decodeRows = 48
 
-// decode does head h of paths with one prefix, of which from is the first.
+// decode does head h of paths that go together, of which from is the first.
 func (a *attention) decode(w *attentionWorker, paths []Continuation, from, h int) {
 	kv, D := h/(a.H/a.KV), a.D
 	prefix, n, tail := &paths[0].Prefix[kv], paths[0].Prefix[kv].N, paths[0].Tail[kv].N
