@@ -204,7 +204,7 @@ func TestForecastCarriesCalibratedIntervals(t *testing.T) {
 			}
 		}
 	}
-	next, err := NewNext(t.Context(), b, series)
+	next, err := nextOf(t, b, series)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,9 +213,22 @@ func TestForecastCarriesCalibratedIntervals(t *testing.T) {
 	if want := end - hi + hi - lo; next.Outcomes != want || !(next.Lo < f.LastClose) || !(float64(next.Hi) > f.LastClose) {
 		t.Errorf("%+v around %v, want %d outcomes", next, f.LastClose, want)
 	}
-	if next, err := NewNext(t.Context(), b.WithCalibration(nil, nil), series); next != nil || err != nil {
+	if next, err := nextOf(t, b.WithCalibration(nil, nil), series); next != nil || err != nil {
 		t.Errorf("without calibration: %v, %v", next, err)
 	}
+}
+
+func nextOf(t *testing.T, b *checkpoint.Bundle, series *market.Series) (*Next, error) {
+	t.Helper()
+	m, err := NewModel(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := m.At(series)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.Next(t.Context())
 }
 
 // An interval that begins far too narrow learns: of a drifting forecast the

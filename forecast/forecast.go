@@ -25,6 +25,10 @@ type Options struct {
 	Sampler gpt.Sampler
 	Seed    uint64
 	Context int // past candles that the model sees at most; 0: as many as fit
+
+	// Given are the log returns of the first candles: a scenario. See
+	// [predict.Given].
+	Given []float64
 }
 
 // maxCandles bounds the memory of all paths together: 20 million candles are
@@ -46,6 +50,9 @@ func (o Options) Validate() error {
 	if o.Context < 0 {
 		errs = append(errs, fmt.Errorf("forecast: context %d: want 0 (as many as fit) or more", o.Context))
 	}
+	if len(o.Given) > o.Horizon {
+		errs = append(errs, fmt.Errorf("forecast: %d candles given of a horizon of %d", len(o.Given), o.Horizon))
+	}
 	return errors.Join(append(errs, o.Sampler.Validate())...)
 }
 
@@ -57,44 +64,21 @@ type Forecast struct {
 	LastClose float64
 	Times     []time.Time // (Horizon) of the candles to come, weekends left out where the series has none
 	Paths     []predict.Path
+
+	Scenario *Scenario // what the first candles were given to be; nil: nothing
 }
 
 // New draws the futures of a series with the model of b.
 func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Options) (*Forecast, error) {
-	if b.Model == nil {
-		return nil, checkpoint.ErrNoModel
-	}
-	if b.Model.Outputs > 0 {
-		return nil, fmt.Errorf("forecast: %w", gpt.ErrNoLogits)
-	}
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	codec, err := b.Codec()
+	m, err := NewModel(b)
 	if err != nil {
 		return nil, err
 	}
-	if text := series.Interval.String(); b.Interval != "" && text != b.Interval {
-		return nil, fmt.Errorf("forecast: %s has candles of %s, the model knows %s", series.Symbol, text, b.Interval)
-	}
-	stream, err := codec.Encode(series)
+	at, err := m.At(series)
 	if err != nil {
 		return nil, err
 	}
-	paths, err := predict.Paths(ctx, b.Runner(), codec, stream, len(stream.Tokens), windowOf(b.Model, o.Horizon, o.Context), gpt.Generation{
-		Paths: o.Samples, Steps: o.Horizon, Sampler: o.Sampler, Seed: o.Seed,
-	})
-	if err != nil {
-		return nil, err
-	}
-	last := series.Candles[len(series.Candles)-1]
-	f := &Forecast{Asset: series.Symbol, From: last.Time, LastClose: last.Close, Times: stream.Dates(len(stream.Tokens), o.Horizon), Paths: paths}
-	for i := range f.Paths {
-		for h := range f.Paths[i].Candles {
-			f.Paths[i].Candles[h].Time = f.Times[h]
-		}
-	}
-	return f, nil
+	return at.Draw(ctx, o)
 }
 
 // windowOf is how many past candles paths start from where a user wants at most

@@ -7,7 +7,6 @@ import (
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
-	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/score"
 )
@@ -55,41 +54,31 @@ type Next struct {
 	Outcomes int          `json:"outcomes"`  // candles since validation began that it has learnt from
 }
 
-// NewNext runs adaptive conformal inference over the candles of a series since
-// validation began. It is nil where b has no calibrated density.
-func NewNext(ctx context.Context, b *checkpoint.Bundle, series *market.Series) (*Next, error) {
+// Next runs adaptive conformal inference over the candles of the series since
+// validation began. It is nil where the checkpoint has no calibrated density.
+func (o *Origin) Next(ctx context.Context) (*Next, error) {
+	b := o.m.Bundle
 	c := b.Calibration
 	if c == nil || len(c.OneStep) == 0 {
 		return nil, nil
 	}
-	codec, err := b.Codec()
-	if err != nil {
-		return nil, err
-	}
-	s, err := codec.Encode(series)
-	if err != nil {
-		return nil, err
-	}
-	b.Split.Apply(s)
-	streams, runner := []*dataset.Stream{s}, b.Runner()
+	streams := []*dataset.Stream{o.stream}
 	windows := append(dataset.EvalWindows(streams, dataset.Val, b.Model.SeqLen), dataset.EvalWindows(streams, dataset.Test, b.Model.SeqLen)...)
-	laws, err := predict.Laws(ctx, runner, codec, streams, windows, c.Temperature)
+	laws, err := predict.Laws(ctx, o.m.runner, o.m.codec, streams, windows, c.Temperature)
 	if err != nil {
 		return nil, err
 	}
 	a := NewAdaptive(c.OneStep, c.Gamma)
-	for _, u := range transforms(codec, streams, laws) {
+	for _, u := range transforms(o.m.codec, streams, laws) {
 		a.Update(u)
 	}
-	law, err := predict.NextLaw(runner, codec, s, c.Temperature)
+	d, err := o.Density(c.Temperature)
 	if err != nil {
 		return nil, err
 	}
-	d := codec.Emission.Cells().New32(law.Cells, law.Mean, law.Sigma)
-	last := series.Candles[len(series.Candles)-1].Close
-	n := &Next{Level: AdaptiveLevel, MissRate: a.MissRate(), Outcomes: len(laws)}
+	last := o.Series.Candles[len(o.Series.Candles)-1].Close
+	n := &Next{Level: AdaptiveLevel, MissRate: a.MissRate(), Outcomes: len(laws), Hi: score.Number(math.Inf(1))}
 	n.LoLevel, n.HiLevel = a.Levels()
-	n.Hi = score.Number(math.Inf(1))
 	if n.LoLevel > 0 {
 		n.Lo = last * math.Exp(d.Quantile(n.LoLevel))
 	}

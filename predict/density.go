@@ -41,12 +41,34 @@ func NextLaw(r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, temperature 
 	if err != nil {
 		return Law{}, err
 	}
+	logits, err := nextLogits(r, s)
+	if err != nil {
+		return Law{}, err
+	}
+	return m.law([]*dataset.Stream{s}, 0, len(s.Tokens), logits)
+}
+
+// NextTokens are the probabilities (V) of the token after all that a stream holds.
+func NextTokens(r *gpt.Runner, s *dataset.Stream) ([]float64, error) {
+	if r.Model().Outputs > 0 {
+		return nil, fmt.Errorf("predict: %w", gpt.ErrNoLogits)
+	}
+	logits, err := nextLogits(r, s)
+	if err != nil {
+		return nil, err
+	}
+	probs := make([]float64, len(logits))
+	Probabilities(probs, logits, 1)
+	return probs, nil
+}
+
+func nextLogits(r *gpt.Runner, s *dataset.Stream) ([]float32, error) {
 	p := promptOf(r.Model(), s, len(s.Tokens), r.Model().SeqLen)
 	_, logits, err := r.Prefill(gpt.Input{B: 1, T: len(p.Tokens), Tokens: p.Tokens, Cond: p.Cond, Features: p.Features})
 	if err != nil {
-		return Law{}, fmt.Errorf("predict: %s: %w", s.Asset, err)
+		return nil, fmt.Errorf("predict: %s: %w", s.Asset, err)
 	}
-	return m.law([]*dataset.Stream{s}, 0, len(s.Tokens), logits)
+	return logits, nil
 }
 
 // mixer makes laws of logits.

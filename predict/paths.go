@@ -25,11 +25,17 @@ type Path struct {
 	Features []float32
 }
 
+// Generator draws tokens: a [gpt.Runner], or a [gpt.Batch] that several share.
+type Generator interface {
+	Model() *gpt.Model
+	Generate(ctx context.Context, prompt gpt.Prompt, g gpt.Generation) ([][]int32, error)
+}
+
 // Paths draws g.Paths futures of g.Steps candles of a stream, from what is
 // known before its token at index origin (origin = len(Tokens) continues the
 // stream). window bounds how many past tokens the model sees. The volatility
 // scale of a path advances with the candles of that path.
-func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
+func Paths(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
 	paths, _, err := Given(ctx, r, codec, s, origin, window, g, nil)
 	return paths, err
 }
@@ -45,7 +51,7 @@ func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.S
 // exponentials estimates the density of the returns (sequential importance
 // sampling with the optimal proposal: Doucet, Godsill & Andrieu 2000, eq. 13). With
 // one return all weights are equal and the density is exact.
-func Given(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, returns []float64) (paths []Path, logs []float64, err error) {
+func Given(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, returns []float64) (paths []Path, logs []float64, err error) {
 	if len(returns) > 0 && codec.Emission == nil {
 		return nil, nil, ErrNoEmission
 	}

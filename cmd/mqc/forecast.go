@@ -92,12 +92,7 @@ func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPa
 		return err
 	}
 	o.Sampler.Temperature *= b.Calibration.SampleAt()
-	f, err := forecast.New(ctx, b, series, o)
-	if err != nil {
-		return err
-	}
-	steps := f.Steps(levels)
-	next, err := calibrated(ctx, b, series, f, steps)
+	f, steps, next, err := drawCalibrated(ctx, b, series, o)
 	if err != nil {
 		return err
 	}
@@ -137,14 +132,28 @@ func (a *app) printForecast(f *forecast.Forecast, series *market.Series, steps [
 	a.say("volatility over the horizon: %.1f%% (standard deviation of the log return across paths)", 100*f.Volatility())
 }
 
-// calibrated fills in the intervals of steps, and returns that of the next
-// candle, if b is calibrated.
-func calibrated(ctx context.Context, b *checkpoint.Bundle, series *market.Series, f *forecast.Forecast, steps []forecast.Step) (*forecast.Next, error) {
+// drawCalibrated draws a forecast, with its quantiles, and where b is calibrated
+// with its intervals.
+func drawCalibrated(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o forecast.Options) (*forecast.Forecast, []forecast.Step, *forecast.Next, error) {
+	m, err := forecast.NewModel(b)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	at, err := m.At(series)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	f, err := at.Draw(ctx, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	steps := f.Steps(levels)
 	if b.Calibration == nil {
-		return nil, nil
+		return f, steps, nil, nil
 	}
 	f.Calibrate(steps, b.Calibration)
-	return forecast.NewNext(ctx, b, series)
+	next, err := at.Next(ctx)
+	return f, steps, next, err
 }
 
 // printIntervals shows the calibrated intervals of a forecast, and says what

@@ -171,12 +171,7 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		return err
 	}
 	o := forecast.Options{Horizon: q.stages[2].Horizon, Samples: q.paths, Sampler: gpt.Sampler{Temperature: bundle.Calibration.SampleAt()}, Seed: a.seed}
-	f, err := forecast.New(c.Context(), bundle, asset, o)
-	if err != nil {
-		return err
-	}
-	steps := f.Steps(levels)
-	next, err := calibrated(c.Context(), bundle, asset, f, steps)
+	f, steps, next, err := drawCalibrated(c.Context(), bundle, asset, o)
 	if err != nil {
 		return err
 	}
