@@ -49,6 +49,10 @@ func (r Range) Contains(t time.Time) bool {
 	return !r.First.IsZero() && !t.Before(r.First) && !t.After(r.Last)
 }
 
+// Unbounded reports whether r does not say what was seen: that of weights which
+// another program fitted.
+func (r Range) Unbounded() bool { return r.First.IsZero() && r.ToIndex == 0 }
+
 // Step is one stage in the history of a model.
 type Step struct {
 	Stage     string          `json:"stage"`
