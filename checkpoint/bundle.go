@@ -49,9 +49,9 @@ func (r Range) Contains(t time.Time) bool {
 	return !r.First.IsZero() && !t.Before(r.First) && !t.After(r.Last)
 }
 
-// Unbounded reports whether r does not say what was seen: that of weights which
-// another program fitted.
-func (r Range) Unbounded() bool { return r.First.IsZero() && r.ToIndex == 0 }
+// Unbounded reports whether r has neither dates nor tokens: it is that of weights
+// which another program fitted on nobody knows what.
+func (r Range) Unbounded() bool { return r.First.IsZero() && r.Hash == "" }
 
 // Step is one stage in the history of a model.
 type Step struct {

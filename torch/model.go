@@ -52,7 +52,7 @@ func (f *File) Bundle() (*checkpoint.Bundle, error) {
 	}
 	return &checkpoint.Bundle{
 		Model:   m,
-		Fit:     []checkpoint.Range{{Part: checkpoint.Weights, Stage: Import, Hash: f.hash}},
+		Fit:     []checkpoint.Range{{Part: checkpoint.Weights, Stage: Import}},
 		Lineage: []checkpoint.Step{{Stage: Import, Parent: f.hash}},
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
@@ -99,7 +100,13 @@ func TestNothingThatWasTakenOverIsScored(t *testing.T) {
 	stream := &dataset.Stream{Asset: "tokens", Tokens: make([]int32, 30)}
 	b.Fit = append(b.Fit, checkpoint.Range{Part: checkpoint.Weights, Stage: "pretrain", Assets: []string{"tokens"}, Hash: "h", ToIndex: 10})
 	if _, err := b.CheckHeldOut(stream, 20, 30, "h"); !errors.Is(err, checkpoint.ErrFitted) {
-		t.Errorf("CheckHeldOut: %v, want ErrFitted", err)
+		t.Errorf("CheckHeldOut of bare tokens: %v, want ErrFitted", err)
+	}
+	for i := range stream.Tokens {
+		stream.Times = append(stream.Times, time.Date(2090, 1, 1+i, 0, 0, 0, 0, time.UTC))
+	}
+	if _, err := b.CheckHeldOut(stream, 20, 30, ""); !errors.Is(err, checkpoint.ErrFitted) {
+		t.Errorf("CheckHeldOut of dated tokens: %v, want ErrFitted", err)
 	}
 }
 
