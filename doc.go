@@ -10,6 +10,7 @@
 //   - predict: a model run over streams, teacher-forced or free
 //   - train: four stages, one loop
 //   - checkpoint: everything a model is and has seen, in one file
+//   - export, torch: models to other programs, and from the original one
 //   - forecast: the distribution of the candles to come
 //   - score, eval: how good that is, beside the baselines
 //   - measure: how fast the work is

@@ -16,9 +16,11 @@ import (
 // of docs/architecture.md; whoever draws a new arrow draws it in both.
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
+	"export":        {"checkpoint", "gpt", "nn"},
 	"eval/selftest": {"checkpoint", "dataset", "eval", "feature", "gpt", "market", "score", "tokenizer", "train"},
 	"eval":          {"checkpoint", "dataset", "density", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer"},
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
+	"torch":         {"checkpoint", "gpt"},
 	"measure":       {"gpt", "nn", "predict", "train"},
 	"train":         {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":       {"dataset", "feature", "gpt", "market"},

@@ -49,6 +49,10 @@ func (r Range) Contains(t time.Time) bool {
 	return !r.First.IsZero() && !t.Before(r.First) && !t.After(r.Last)
 }
 
+// Unbounded reports whether r has neither dates nor tokens: it is that of weights
+// which another program fitted on nobody knows what.
+func (r Range) Unbounded() bool { return r.First.IsZero() && r.Hash == "" }
+
 // Step is one stage in the history of a model.
 type Step struct {
 	Stage     string          `json:"stage"`

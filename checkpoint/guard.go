@@ -18,6 +18,9 @@ var ErrFitted = errors.New("a score would not be that of a forecast")
 // streams, which tells bare token files apart.
 func (b *Bundle) CheckHeldOut(s *dataset.Stream, from, to int, hash string) (selected bool, err error) {
 	for _, r := range b.Fit {
+		if r.Unbounded() {
+			return false, fmt.Errorf("checkpoint: what the %s of stage %q saw is not known, and nothing shows that %s was not in it: %w", r.Part, r.Stage, s.Asset, ErrFitted)
+		}
 		if s.Times != nil && r.Hash != "" {
 			return false, fmt.Errorf("checkpoint: the %s of stage %q saw a token file without dates, and nothing shows that %s was not in it: %w", r.Part, r.Stage, s.Asset, ErrFitted)
 		}

@@ -46,9 +46,13 @@ func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 	}
 
 	m.dropout(in.Dropout, siteEmbedding, 0).Backward(g.dx)
-	clear(g.demb)
-	emb := nn.View(w.emb, R, C)
-	nn.RMSNormBackward(g.demb, g.dx, &emb, w.rrms0, R, C)
+	if m.RawEmbed {
+		copy(g.demb, g.dx)
+	} else {
+		clear(g.demb)
+		emb := nn.View(w.emb, R, C)
+		nn.RMSNormBackward(g.demb, g.dx, &emb, w.rrms0, R, C)
+	}
 	switch m.Embed {
 	case Basis:
 		clear(g.tokens)

@@ -142,10 +142,12 @@ func (d *Decoder) Step(in Input) ([]float32, error) {
 		d.pos[p] = int32(row.prefix.n + row.n)
 	}
 	C := m.Embd
-	x := nn.View(d.x, P, C)
 
 	r.embedInput(d.x, d.column, in)
-	nn.RMSNormForward(&x, d.rrms, d.x, P, C)
+	if !m.RawEmbed {
+		x := nn.View(d.x, P, C)
+		nn.RMSNormForward(&x, d.rrms, d.x, P, C)
+	}
 
 	for l := range r.blocks {
 		b := &r.blocks[l]

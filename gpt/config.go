@@ -41,6 +41,10 @@ type Config struct {
 	Head  string `json:"head,omitempty"`
 	Embed string `json:"embed,omitempty"`
 
+	// RawEmbed starts the residual stream at the embedding as it is, where a
+	// norm stands otherwise.
+	RawEmbed bool `json:"raw_embed,omitempty"`
+
 	// Outputs is the number of outputs per position where they are no
 	// logits of tokens but the parameters of a density; 0: Vocab logits.
 	Outputs int `json:"outputs,omitempty"`

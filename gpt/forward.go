@@ -22,9 +22,11 @@ func (r *Runner) forward(w *Workspace, in Input, keep func(layer int) []nn.KV) [
 	B, T, R, C := in.B, in.T, in.B*in.T, m.Embd
 
 	r.embedInput(w.x, w.cond, in)
-	emb := nn.View(w.emb, R, C)
-	nn.RMSNormForward(&emb, w.rrms0, w.x, R, C)
-	copy(w.x, w.emb)
+	if !m.RawEmbed {
+		emb := nn.View(w.emb, R, C)
+		nn.RMSNormForward(&emb, w.rrms0, w.x, R, C)
+		copy(w.x, w.emb)
+	}
 	m.dropout(in.Dropout, siteEmbedding, 0).Forward(w.x)
 
 	for l := range r.blocks {

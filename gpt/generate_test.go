@@ -26,7 +26,7 @@ func TestDecoderGivesTheLogitsOfForward(t *testing.T) {
 	plain.Softcap, plain.Cond, plain.Features = 0, nil, 0
 	full := everything()
 	full.Dropout = 0.25
-	for name, c := range map[string]Config{"plain": plain, "everything": full, "basis": overBasis(), "no blocks": noBlocks()} {
+	for name, c := range map[string]Config{"plain": plain, "everything": full, "basis": overBasis(), "no blocks": noBlocks(), "raw embedding": rawEmbed()} {
 		m := randomModel(t, c)
 		const B = 3
 		in := randomInput(c, B, c.SeqLen, 1)

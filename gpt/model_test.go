@@ -82,8 +82,15 @@ func overBasis() Config {
 	return c
 }
 
+// rawEmbed is everything without the norm after the embedding.
+func rawEmbed() Config {
+	c := everything()
+	c.RawEmbed = true
+	return c
+}
+
 func TestBackwardMatchesFiniteDifferences(t *testing.T) {
-	for name, c := range map[string]Config{"plain": everything(), "basis": overBasis()} {
+	for name, c := range map[string]Config{"plain": everything(), "basis": overBasis(), "raw embedding": rawEmbed()} {
 		t.Run(name, func(t *testing.T) { checkBackward(t, c) })
 	}
 }
@@ -384,6 +391,30 @@ func TestModelOverABasisStartsAsItsPrior(t *testing.T) {
 	for i := range in.B * in.T {
 		if !slices.Equal(logits[i*c.Vocab:(i+1)*c.Vocab], prior) {
 			t.Fatalf("position %d: logits %v, want the prior %v", i, logits[i*c.Vocab:(i+1)*c.Vocab], prior)
+		}
+	}
+}
+
+// The norm after the embedding hides its scale from the blocks; a raw embedding
+// is added to as it is.
+func TestRawEmbeddingKeepsItsScale(t *testing.T) {
+	for _, c := range []Config{everything(), rawEmbed()} {
+		m := randomModel(t, c)
+		in := randomInput(c, 1, 9, 1)
+		want := slices.Clone(forward(m, &Workspace{}, in))
+		for _, tensor := range append([]Tensor{m.embed, m.features}, m.cond...) {
+			for i := range tensor.View(m.Params) {
+				tensor.View(m.Params)[i] *= 8
+			}
+		}
+		got := forward(m, &Workspace{}, in)
+		furthest := 0.0
+		for i := range want {
+			furthest = max(furthest, math.Abs(float64(got[i]-want[i])))
+		}
+		// The norm's epsilon of 1e-6 and rounding stay far below 1e-3.
+		if changed := furthest > 1e-3; changed != c.RawEmbed {
+			t.Errorf("raw %v: an embedding eight times as large moves a logit by %v", c.RawEmbed, furthest)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/score"
+	"github.com/micro-quant/mqc/torch"
 	"github.com/micro-quant/mqc/train"
 )
 
@@ -39,6 +40,13 @@ func hint(err error) string {
 		return "try a lower --lr or more --warmup"
 	case errors.Is(err, checkpoint.ErrUnfinished):
 		return "finish it: the command that began it, with --resume"
+	case errors.Is(err, torch.ErrTokenizer):
+		return "fit one of this program: mqc tokenize; a model of the original program reads the tokens of its own alone"
+	case errors.Is(err, torch.ErrNotTorch), errors.Is(err, torch.ErrUnknown),
+		errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(text, "torch:"):
+		return "import reads what the training scripts of the original program save: checkpoints/*.pt"
+	case errors.Is(err, checkpoint.ErrForeign) && strings.Contains(text, "PyTorch"):
+		return "checkpoints of this program are safetensors files; mqc import takes over a model of the original program"
 	case errors.Is(err, checkpoint.ErrForeign):
 		return "checkpoints of this program are safetensors files, whatever their name ends in; make one with: mqc train"
 	case errors.Is(err, checkpoint.ErrNoTokenizer):

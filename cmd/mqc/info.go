@@ -138,7 +138,7 @@ func (a *app) printInfo(path string, b *checkpoint.Bundle) {
 		for _, s := range b.Lineage {
 			a.printMeasures(s)
 		}
-		if first := b.Lineage[0]; b.Model != nil {
+		if first := b.Lineage[0]; b.Model != nil && first.Candles > 0 {
 			ratio := float64(first.Candles) / float64(len(b.Model.Params))
 			a.say("%.3g training tokens per parameter", ratio)
 			if ratio < enoughTokens {
@@ -192,7 +192,9 @@ func (a *app) printRanges(title string, ranges []checkpoint.Range) {
 	t := newTable("part", "stage", "from", "to", "assets")
 	for _, r := range ranges {
 		from, to := r.First.Format("2006-01-02"), r.Last.Format("2006-01-02")
-		if r.First.IsZero() {
+		if r.Unbounded() {
+			from, to = "unknown", "unknown"
+		} else if r.First.IsZero() {
 			from, to = fmt.Sprintf("token %d", r.FromIndex), fmt.Sprintf("token %d", r.ToIndex-1)
 		}
 		t.add(r.Part, r.Stage, from, to, strings.Join(r.Assets, " "))

@@ -70,7 +70,7 @@ Start with:  mqc quickstart`,
 	root.AddCommand(
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
-		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.info(), a.logits(), a.bench(), a.selftest(), a.version(),
+		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.version(),
 	)
 	for _, c := range root.Commands() {
 		wrapArgs(c)

@@ -30,10 +30,20 @@ func TestMain(m *testing.M) {
 //	field FILE PATH [WANT]        looks up a.b.0.c in JSON; stdout is a file too
 //	valid FILE PATHS HORIZON      wants so many rows of valid candles in a forecast's CSV
 //	await FILE TEXT               waits until a file that is being written holds a text
+//
+// $TORCH is the folder with the PyTorch files of package torch's tests.
 func TestScripts(t *testing.T) {
 	f := &fixture{root: t.TempDir()}
+	torch, err := filepath.Abs(filepath.Join("..", "..", "torch", "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TORCH", torch)
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"given": f.given,
 			"exits": exits,
