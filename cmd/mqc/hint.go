@@ -61,8 +61,6 @@ func hint(err error) string {
 		return "mqc eval --level density scores it; to draw paths, train with another --head"
 	case errors.Is(err, gpt.ErrContext):
 		return "choose a shorter prompt, context or horizon, or train with a larger --seq-len"
-	case strings.HasPrefix(text, "unknown command"):
-		return "see: mqc --help"
 	case strings.Contains(text, "was fitted up to"):
 		return "begin validation later, or fit a tokenizer for this split: mqc tokenize --val-from DATE"
 	case strings.HasPrefix(text, "dataset:"):
