@@ -95,6 +95,7 @@ func wrapArgs(c *cobra.Command) {
 			}
 			e := newUsageError(c, err)
 			if c.HasSubCommands() && len(args) > 0 {
+				c.SuggestionsMinimumDistance = 2 // at most
 				if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 					e.hint = fmt.Sprintf("did you mean %s %s? %s", c.CommandPath(), near[0], e.hint)
 				}
