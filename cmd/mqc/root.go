@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // Exit codes.
@@ -81,6 +83,7 @@ Start with:  mqc quickstart`,
 		a.info(), a.logits(), a.bench(), a.selftest(), a.script(), a.version(),
 	)
 	wrapArgs(root)
+	complete(root)
 	return root
 }
 
@@ -248,5 +251,36 @@ func (a *app) talk(format string, args ...any) {
 // warn writes a line that --quiet does not silence.
 func (a *app) warn(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
 
-// say writes a line of the result.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+// say writes a line of the result. A table is laid out for the terminal.
+func (a *app) say(format string, args ...any) {
+	for _, arg := range args {
+		if t, ok := arg.(*textTable); ok {
+			t.width = a.width()
+		}
+	}
+	fmt.Fprintf(a.out, format+"\n", args...)
+}
+
+// width is that of the terminal that stdout is, in columns; 0 for a file or a
+// pipe, which take lines of any length.
+func (a *app) width() int {
+	f, ok := a.out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// chartWidth is how many points a chart may have side by side: 80, or what a
+// narrow terminal has room for beside the labels.
+func (a *app) chartWidth() int {
+	const most, labels, least = 80, 12, 8
+	if w := a.width(); w > 0 {
+		return max(least, min(most, w-labels))
+	}
+	return most
+}
