@@ -80,7 +80,7 @@ Start with:  mqc quickstart`,
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
 		a.eval(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
-		a.info(), a.logits(), a.bench(), a.selftest(), a.script(), a.version(),
+		a.info(), a.logits(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
 	wrapArgs(root)
 	complete(root)
