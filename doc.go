@@ -11,6 +11,7 @@
 //   - train: four stages, one loop
 //   - checkpoint: everything a model is and has seen, in one file
 //   - forecast: the distribution of the candles to come
+//   - analysis: what token streams are made of
 //   - score, eval: how good that is, beside the baselines
 //   - measure: how fast the work is
 //
