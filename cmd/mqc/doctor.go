@@ -80,7 +80,7 @@ func (a *app) runDoctor(c *cobra.Command, f *doctorFlags) error {
 	if f.checkpoint != "" && f.data == "" {
 		return usagef(c, "--checkpoint %s: want --data to run it over", f.checkpoint)
 	}
-	need := train.Needs(shape, precision, false)
+	need := train.Needs(shape, precision, f.preset == presetSkill) // which keeps an average
 	found := []diagnosis{
 		{Name: "program", Result: fmt.Sprintf("mqc %s, %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)},
 		{Name: "CPU", Result: strings.TrimPrefix(fmt.Sprintf("%s, %d workers", measure.CPU(), parallel.Workers()), ", ")},

@@ -82,6 +82,9 @@ Start with:  mqc quickstart`,
 		a.eval(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
 		a.info(), a.logits(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
+	if w := a.width(); w > 0 {
+		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", w)))
+	}
 	wrapArgs(root)
 	complete(root)
 	return root
@@ -117,6 +120,7 @@ var aliases = map[string]string{
 	"batch-size":     "batch",
 	"learning-rate":  "lr",
 	"save-dir":       "out",
+	"output":         "out",
 	"data-file":      "data",
 	"data-dir":       "data",
 	"tokens-file":    "data",
