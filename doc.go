@@ -12,6 +12,7 @@
 //   - checkpoint: everything a model is and has seen, in one file
 //   - export, torch: models to other programs, and from the original one
 //   - forecast: the distribution of the candles to come
+//   - analysis: what token streams are made of
 //   - score, eval: how good that is, beside the baselines
 //   - measure: how fast the work is
 //

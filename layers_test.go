@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"train":         {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":       {"dataset", "feature", "gpt", "market"},
 	"checkpoint":    {"dataset", "feature", "gpt", "tokenizer"},
+	"analysis":      {"dataset"},
 	"dataset":       {"feature", "market", "tokenizer"},
 	"tokenizer":     {"density", "feature", "nn", "optim"},
 	"gpt":           {"nn"},

@@ -186,6 +186,21 @@ func (c Codec) Draw(state feature.State, token int32, random *rand.Rand) market.
 	return c.Scaler.Decode(state, v)
 }
 
+// Decode returns the candles of tokens that follow a state: each is the mean
+// candle of its token, scaled by the volatility of those before it. They have
+// no times and no volume.
+func (c Codec) Decode(state feature.State, tokens []int32) ([]market.Candle, error) {
+	candles := make([]market.Candle, len(tokens))
+	for i, token := range tokens {
+		if n := c.Tokenizer.Codes(); token < 0 || int(token) >= n {
+			return nil, fmt.Errorf("dataset: token %d at position %d: outside of the vocabulary 0…%d", token, i, n-1)
+		}
+		candles[i] = c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
+		state = c.Scaler.Advance(state, candles[i])
+	}
+	return candles, nil
+}
+
 // CloseError returns what the tokens lose of the closes: the mean absolute
 // distance, in basis points, between a close and the one decoded from its token
 // and the true state before it.

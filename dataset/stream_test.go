@@ -271,3 +271,28 @@ func TestPartNames(t *testing.T) {
 		t.Error("ParsePart(holdout) succeeds")
 	}
 }
+
+func TestDecodeFollowsTheStates(t *testing.T) {
+	series := randomSeries("SYN-01", newYear, 300, 1)
+	for _, scale := range []string{feature.EWMA, feature.Global} {
+		codec := newCodec(t, scale, series)
+		s, err := codec.Encode(series)
+		if err != nil {
+			t.Fatal(err)
+		}
+		candles, err := codec.Decode(s.States[0], s.Tokens)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := s.States[0]
+		for i, c := range candles {
+			if want := codec.Scaler.Decode(state, codec.Tokenizer.Decode(int(s.Tokens[i]))); c.Close != want.Close || c.Low != want.Low {
+				t.Fatalf("%s: candle %d is %+v, want %+v", scale, i, c, want)
+			}
+			state = codec.Scaler.Advance(state, c)
+		}
+		if _, err := codec.Decode(s.States[0], []int32{1, 64}); err == nil {
+			t.Errorf("%s: token 64 of 64 codes decodes", scale)
+		}
+	}
+}

@@ -28,3 +28,20 @@ func TestLinuxSaysPeakMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(block)
 }
+
+func TestFreeMemoryAndDisk(t *testing.T) {
+	switch runtime.GOOS {
+	case "linux":
+		if FreeMemory() <= 0 {
+			t.Error("free memory is unknown, Linux says it")
+		}
+		fallthrough
+	case "darwin", "freebsd", "windows":
+		if FreeDisk(t.TempDir()) <= 0 {
+			t.Error("free disk is unknown, this system says it")
+		}
+	}
+	if n := FreeDisk("/no/such/folder"); n != 0 {
+		t.Errorf("free disk of a folder that is not there: %d, want 0", n)
+	}
+}

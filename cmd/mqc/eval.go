@@ -28,7 +28,7 @@ func (a *app) eval() *cobra.Command {
 	drawn := eval.DefaultPaths()
 	c := &cobra.Command{
 		Use:     "eval",
-		Aliases: []string{"evaluate"},
+		Aliases: []string{"evaluate", "base_eval"},
 		Short:   "Score next-token predictions beside the baselines",
 		Long: `Score next-token predictions on held-out dates beside uniform, unigram and
 bigram, and beside the truth where the market is synthetic. Dates that a model

@@ -216,8 +216,8 @@ func (a *app) fan(series *market.Series, steps []forecast.Step) string {
 		lines[1+k] = line
 	}
 	options := []asciigraph.Option{asciigraph.Height(14), asciigraph.Caption("past closes, then the 5, 25, 50, 75 and 95% quantiles")}
-	if len(lines[1]) > 80 {
-		options = append(options, asciigraph.Width(80))
+	if most := a.chartWidth(); len(lines[1]) > most {
+		options = append(options, asciigraph.Width(most))
 	}
 	if a.colour() {
 		options = append(options, asciigraph.SeriesColors(asciigraph.Default, asciigraph.Blue, asciigraph.Cyan, asciigraph.Green, asciigraph.Cyan, asciigraph.Blue))

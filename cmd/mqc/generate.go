@@ -28,7 +28,7 @@ func (a *app) generate() *cobra.Command {
 	g := gpt.Generation{Paths: 1, Steps: 50, Sampler: gpt.Sampler{Temperature: 1}}
 	c := &cobra.Command{
 		Use:     "generate",
-		Aliases: []string{"gen"},
+		Aliases: []string{"gen", "base_sample"},
 		Short:   "Continue a row of tokens",
 		Example: `  mqc generate --seed_tokens "80 81 83 89 66" --num_generate 50 --temperature 0.8 --top_k 50`,
 		Args:    cobra.NoArgs,
@@ -67,6 +67,7 @@ func (a *app) generate() *cobra.Command {
 	flags := c.Flags()
 	flags.StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
 	flags.StringVar(&seedTokens, "seed-tokens", "80 81 83 89 66", "tokens to continue")
+	flags.Var(&seedFlag{&a.seed, &seedTokens}, "seed", "seed of everything random; several numbers are tokens, as in --seed_tokens")
 	flags.IntVar(&g.Steps, "num-generate", g.Steps, "tokens to generate (also --num)")
 	flags.IntVar(&g.Paths, "samples", g.Paths, "rows to generate (also --num_samples)")
 	bindOwnPrecision(flags, &precision)
@@ -111,6 +112,35 @@ func (a *app) continueTokens(ctx context.Context, b *checkpoint.Bundle, tokens [
 		generated[i] = p.Tokens
 	}
 	return generated, nil
+}
+
+// seedFlag is --seed of generate: one number seeds what is random, and a row of
+// numbers is tokens, as the specification's own sampling script had it.
+type seedFlag struct {
+	seed   *uint64
+	tokens *string
+}
+
+func (f *seedFlag) String() string {
+	if f.seed == nil {
+		return "" // the zero value, which pflag asks for
+	}
+	return strconv.FormatUint(*f.seed, 10)
+}
+
+func (*seedFlag) Type() string { return "uint" }
+
+func (f *seedFlag) Set(text string) error {
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+		*f.seed = n
+		return nil
+	}
+	tokens, err := parseTokenList(text)
+	if err != nil || len(tokens) < 2 {
+		return fmt.Errorf("want a seed such as 7, or tokens such as \"80 81 83\"")
+	}
+	*f.tokens = text
+	return nil
 }
 
 func (a *app) logits() *cobra.Command {

@@ -22,6 +22,8 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.Is(err, errNoAsset):
+		return hintAsset()
 	case errors.Is(err, market.ErrNoData):
 		return "put CSV files there, or make a synthetic market: mqc data generate"
 	case errors.Is(err, errInterrupted):
@@ -64,7 +66,7 @@ func hint(err error) string {
 	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(text, "tokenizer:"):
 		return "make one with: mqc tokenize"
 	case errors.Is(err, fs.ErrNotExist) && strings.Contains(text, "checkpoint:"):
-		return "train a model first: mqc train, or mqc quickstart for all stages"
+		return hintStage(text)
 	case errors.Is(err, fs.ErrNotExist):
 		return "mqc data generate makes a synthetic market to try things on"
 	case errors.Is(err, errOtherTokenizer), errors.Is(err, gpt.ErrVocabulary), strings.Contains(text, "vocabulary"):
@@ -75,8 +77,6 @@ func hint(err error) string {
 		return "mqc eval --level density scores it; to draw paths, train with another --head"
 	case errors.Is(err, gpt.ErrContext):
 		return "choose a shorter prompt, context or horizon, or train with a larger --seq-len"
-	case strings.HasPrefix(text, "unknown command"):
-		return "see: mqc --help"
 	case strings.Contains(text, "was fitted up to"):
 		return "begin validation later, or fit a tokenizer for this split: mqc tokenize --val-from DATE"
 	case strings.HasPrefix(text, "dataset:"):
@@ -85,4 +85,23 @@ func hint(err error) string {
 		return "correct the file or move it away; mqc data check PATH says what every file holds"
 	}
 	return ""
+}
+
+// hintStage says what to run so that a checkpoint that is missing comes to be.
+func hintStage(text string) string {
+	for path, command := range map[string]string{midtrainModel: "stage2", sftModel: "stage3", rlModel: "stage4"} {
+		if strings.Contains(text, path) {
+			return "run the stage that makes it first: mqc " + command
+		}
+	}
+	return "train a model first: mqc train, or mqc quickstart for all stages"
+}
+
+// hintAsset names a file of the data folder that could be meant.
+func hintAsset() string {
+	for _, file := range assets() {
+		path, _, _ := strings.Cut(file, "\t")
+		return "such as: --csv " + path
+	}
+	return "put CSV files there, or make a synthetic market: mqc data generate"
 }

@@ -172,13 +172,13 @@ func (a *app) warnStage(b *checkpoint.Bundle) {
 		const instead = "use the checkpoint of the stage before"
 		switch {
 		case s.After > s.Before:
-			a.talk("warning: stage %s made validation %s worse, %.4f → %.4f: %s", s.Stage, s.Metric, s.Before, s.After, instead)
+			a.warn("warning: stage %s made validation %s worse, %.4f → %.4f: %s", s.Stage, s.Metric, s.Before, s.After, instead)
 		case s.BestStep == 0 && s.Final > s.Before:
-			a.talk("warning: stage %s changed nothing: validation %s was best at its start, %.4f, and worse at its last step, %.4f: these are the weights of the stage before", s.Stage, s.Metric, s.Before, s.Final)
+			a.warn("warning: stage %s changed nothing: validation %s was best at its start, %.4f, and worse at its last step, %.4f: these are the weights of the stage before", s.Stage, s.Metric, s.Before, s.Final)
 		case s.BestStep == 0:
-			a.talk("warning: stage %s changed nothing: no step improved validation %s, %.4f: these are the weights of the stage before", s.Stage, s.Metric, s.Before)
+			a.warn("warning: stage %s changed nothing: no step improved validation %s, %.4f: these are the weights of the stage before", s.Stage, s.Metric, s.Before)
 		case s.Final > s.Before:
-			a.talk("warning: stage %s made validation %s worse, %.4f → %.4f at its last step; the weights are those of step %d, %.4f, the best of several looks at validation: if in doubt, %s", s.Stage, s.Metric, s.Before, s.Final, s.BestStep, s.After, instead)
+			a.warn("warning: stage %s made validation %s worse, %.4f → %.4f at its last step; the weights are those of step %d, %.4f, the best of several looks at validation: if in doubt, %s", s.Stage, s.Metric, s.Before, s.Final, s.BestStep, s.After, instead)
 		}
 		return
 	}

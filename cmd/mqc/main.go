@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,12 +13,18 @@ import (
 var version = "dev"
 
 func main() {
+	ctx, cancel := context.WithCancel(context.Background())
 	// The first interrupt ends the work at the next whole step, with
-	// everything saved; the second kills.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// everything saved; the second quits. Files are safe from both: they are
+	// renamed into place.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-ctx.Done()
-		stop()
+		<-signals
+		fmt.Fprintln(os.Stderr, "mqc: stopping at the next whole step; a second interrupt quits at once")
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -86,11 +86,14 @@ func (a *app) terminal() bool {
 func (m *meter) observe(e train.Event) {
 	if m.fault == nil {
 		if m.fault = m.write(e); m.fault != nil {
-			m.a.talk("log: %v", m.fault)
+			m.a.warn("log: %v", m.fault)
 		}
 	}
 	if e.Kind == train.EventEval {
 		m.text = formatMeasures(e.Measures)
+	}
+	if m.a.quiet {
+		return
 	}
 	if m.a.terminal() {
 		m.show(e)

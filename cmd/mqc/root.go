@@ -6,22 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
 // Exit codes.
 const (
-	exitFailure = 1
-	exitUsage   = 2
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as shells have it
 )
 
 // app is what every command shares.
 type app struct {
 	out, err io.Writer // data, talk
 	json     bool
+	quiet    bool
 	seed     uint64
 	named    bool // the note on .pt files has been said
 }
@@ -40,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "hint: %s\n", h)
 	}
 	var usage *usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	return exitFailure
@@ -67,25 +71,43 @@ Start with:  mqc quickstart`,
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON")
 	root.PersistentFlags().Uint64Var(&a.seed, "seed", 1, "seed of everything random")
 
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "results, warnings and errors only: no progress, no notes")
+	root.PersistentFlags().Var(device{}, "device", "auto or cpu: mqc computes on the CPU")
+	if err := root.PersistentFlags().MarkHidden("device"); err != nil {
+		panic(err) // the flag is ours
+	}
+
 	root.AddCommand(
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
-		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.version(),
+		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
+		a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
-	for _, c := range root.Commands() {
-		wrapArgs(c)
+	if w := a.width(); w > 0 {
+		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", w)))
 	}
+	wrapArgs(root)
+	complete(root)
 	return root
 }
 
-// wrapArgs makes errors of positional arguments usage errors.
+// wrapArgs makes errors of positional arguments usage errors, and answers a
+// wrong command with the nearest right one.
 func wrapArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return newUsageError(c, err)
+			err := check(c, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			e := newUsageError(c, err)
+			if c.HasSubCommands() && len(args) > 0 {
+				c.SuggestionsMinimumDistance = 2 // at most
+				if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+					e.hint = fmt.Sprintf("did you mean %s %s? %s", c.CommandPath(), near[0], e.hint)
+				}
+			}
+			return e
 		}
 	}
 	for _, sub := range c.Commands() {
@@ -95,16 +117,22 @@ func wrapArgs(c *cobra.Command) {
 
 // aliases maps other spellings of a flag, dashes for underscores, to its name.
 var aliases = map[string]string{
-	"num-epochs":    "epochs",
-	"batch-size":    "batch",
-	"learning-rate": "lr",
-	"save-dir":      "out",
-	"data-file":     "data",
-	"btc-csv":       "csv",
-	"asset-csv":     "csv",
-	"num":           "num-generate",
-	"num-samples":   "samples",
-	"temp":          "temperature",
+	"num-epochs":     "epochs",
+	"batch-size":     "batch",
+	"learning-rate":  "lr",
+	"save-dir":       "out",
+	"output":         "out",
+	"data-file":      "data",
+	"data-dir":       "data",
+	"tokens-file":    "data",
+	"btc-csv":        "csv",
+	"asset-csv":      "csv",
+	"context-length": "context-len",
+	"num":            "num-generate",
+	"num-samples":    "samples",
+	"num-codes":      "codes",
+	"vocab-size":     "codes",
+	"temp":           "temperature",
 }
 
 // normalize makes dashes and underscores one and resolves aliases.
@@ -114,6 +142,35 @@ func normalize(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		name = target
 	}
 	return pflag.NormalizedName(name)
+}
+
+// device is --device of the specification's scripts. There is one.
+type device struct{}
+
+func (device) String() string { return "auto" }
+func (device) Type() string   { return "string" }
+
+func (device) Set(name string) error {
+	if name != "auto" && name != "cpu" {
+		return fmt.Errorf("want auto or cpu: mqc computes on the CPU")
+	}
+	return nil
+}
+
+// elsewhere answers flags of the specification's scripts that have nothing to
+// set here.
+var elsewhere = map[string]string{
+	"tokenizer":   "a checkpoint holds its tokenizer; mqc train --tokenizer chooses one",
+	"emb-dim":     "the width of a code follows from the kind of the tokenizer: mqc tokenize --kind",
+	"hidden-dim":  "the width of a tokenizer follows from its kind: mqc tokenize --kind",
+	"legacy":      "mqc tokenize --kind chooses a tokenizer",
+	"method":      "mqc tokenize --kind quantile cuts the return into equally full bins",
+	"signal":      "mqc tokenize --scale chooses what a token says",
+	"rolling-z":   "mqc tokenize --scale ewma measures moves by the volatility before them",
+	"asset":       "an asset is named by its file: --csv, or --data for a folder of them",
+	"symbol":      "an asset is named by its file: --csv, or --data for a folder of them",
+	"gpu":         "mqc computes on the CPU",
+	"num-workers": "mqc uses every core; GOMAXPROCS bounds them",
 }
 
 // usageError is a command line that cannot be understood.
@@ -126,11 +183,14 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 // newUsageError answers a wrong flag with the nearest right one.
-func newUsageError(c *cobra.Command, err error) error {
+func newUsageError(c *cobra.Command, err error) *usageError {
 	e := &usageError{err: err, hint: fmt.Sprintf("see: %s --help", c.CommandPath())}
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
-		if best := nearestFlag(c, unknown.GetSpecifiedName()); best != "" {
+		name := string(normalize(nil, unknown.GetSpecifiedName()))
+		if why, ok := elsewhere[name]; ok {
+			e.hint = why
+		} else if best := nearestFlag(c, name); best != "" {
 			e.hint = fmt.Sprintf("did you mean --%s? %s", best, e.hint)
 		}
 	}
@@ -144,7 +204,6 @@ func usagef(c *cobra.Command, format string, args ...any) error {
 // nearestFlag returns the flag of c whose name, or another spelling of it, is
 // fewest edits away, or "".
 func nearestFlag(c *cobra.Command, name string) string {
-	name = string(normalize(nil, name))
 	best, bestDistance := "", 1+max(1, len(name)/2)
 	try := func(spelling, flag string) {
 		if d := editDistance(name, spelling); d < bestDistance || d == bestDistance && flag < best {
@@ -187,8 +246,46 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// talk writes a line for the person at the terminal.
-func (a *app) talk(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+// talk writes a line for the person at the terminal, unless --quiet.
+func (a *app) talk(format string, args ...any) {
+	if !a.quiet {
+		a.warn(format, args...)
+	}
+}
 
-// say writes a line of the result.
-func (a *app) say(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+// warn writes a line that --quiet does not silence.
+func (a *app) warn(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// say writes a line of the result. A table is laid out for the terminal.
+func (a *app) say(format string, args ...any) {
+	for _, arg := range args {
+		if t, ok := arg.(*textTable); ok {
+			t.width = a.width()
+		}
+	}
+	fmt.Fprintf(a.out, format+"\n", args...)
+}
+
+// width is that of the terminal that stdout is, in columns; 0 for a file or a
+// pipe, which take lines of any length.
+func (a *app) width() int {
+	f, ok := a.out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// chartWidth is how many points a chart may have side by side: 80, or what a
+// narrow terminal has room for beside the labels.
+func (a *app) chartWidth() int {
+	const most, labels, least = 80, 12, 8
+	if w := a.width(); w > 0 {
+		return max(least, min(most, w-labels))
+	}
+	return most
+}

@@ -131,11 +131,14 @@ func defaultCSV() (string, error) {
 		return "", err
 	}
 	if len(found) == 0 {
-		return "", fmt.Errorf("data: %s: %w: name the asset's file with --csv", pattern, market.ErrNoData)
+		return "", fmt.Errorf("data: %s: %w", pattern, errNoAsset)
 	}
 	slices.Sort(found) // names end in the last date
 	return found[len(found)-1], nil
 }
+
+// errNoAsset says that nothing is there that is BTC-USD by its name.
+var errNoAsset = errors.New("no such file: name the asset's with --csv")
 
 // newestCheckpoint is the furthest stage of the chain that exists.
 func newestCheckpoint() string {

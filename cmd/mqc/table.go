@@ -8,10 +8,12 @@ import (
 	"charm.land/lipgloss/v2/table"
 )
 
-// textTable is a table without borders, numbers to the right.
+// textTable is a table without borders, numbers to the right. One that is wider
+// than the terminal is a list of records.
 type textTable struct {
 	header []string
 	rows   [][]string
+	width  int // of the terminal; 0: any
 }
 
 func newTable(header ...string) *textTable { return &textTable{header: header} }
@@ -30,6 +32,38 @@ func (t *textTable) add(cells ...any) {
 }
 
 func (t *textTable) String() string {
+	text := t.grid()
+	if t.width > 0 && len(t.header) > 2 && lipgloss.Width(text) > t.width {
+		return t.records()
+	}
+	return text
+}
+
+// records has every row as its first cell and, below it, a line for each of the
+// others that is not empty.
+func (t *textTable) records() string {
+	name := 0
+	for _, h := range t.header[1:] {
+		name = max(name, lipgloss.Width(h))
+	}
+	var b strings.Builder
+	for _, row := range t.rows {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(row[0])
+		for i, cell := range row[1:] {
+			if cell == "" {
+				continue
+			}
+			h := t.header[1+i]
+			fmt.Fprintf(&b, "\n  %s%s  %s", h, strings.Repeat(" ", name-lipgloss.Width(h)), cell)
+		}
+	}
+	return b.String()
+}
+
+func (t *textTable) grid() string {
 	numeric := make([]bool, len(t.header))
 	for c := range t.header {
 		numeric[c] = c > 0

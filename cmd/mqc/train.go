@@ -35,7 +35,7 @@ func (a *app) train() *cobra.Command {
 	f := &pretrainFlags{stageFlags: stageFlags{recipe: train.Defaults(train.Pretrain), out: bestModel}}
 	c := &cobra.Command{
 		Use:     "train",
-		Aliases: []string{"stage1", "pretrain"},
+		Aliases: []string{"stage1", "pretrain", "base_train"},
 		Short:   "Stage 1: pretrain on all assets",
 		Long: `Stage 1: pretrain on all assets. Without size flags the model is as large as that
 of the specification, 6 layers of 512 channels. Its head and its embedding are
@@ -246,6 +246,15 @@ func openTokenizer(path string, split dataset.Split) (*checkpoint.Bundle, error)
 	return fresh, nil
 }
 
+// tokenizerBeside is the file that the description of a token file names as its
+// tokenizer, or "".
+func tokenizerBeside(path string, meta dataset.Meta) string {
+	if meta.Tokenizer == "" || filepath.IsAbs(meta.Tokenizer) {
+		return meta.Tokenizer
+	}
+	return filepath.Join(filepath.Dir(path), meta.Tokenizer)
+}
+
 // openTokens reads a token file with the tokenizer that its description names.
 func (a *app) openTokens(path, tokenizerPath string, split dataset.Split) (*checkpoint.Bundle, []*dataset.Stream, error) {
 	streams, meta, err := dataset.ReadTokens(path, 0)
@@ -253,12 +262,9 @@ func (a *app) openTokens(path, tokenizerPath string, split dataset.Split) (*chec
 		return nil, nil, err
 	}
 	if tokenizerPath == "" && meta.Tokenizer != "" {
-		tokenizerPath = meta.Tokenizer
-		if !filepath.IsAbs(tokenizerPath) {
-			tokenizerPath = filepath.Join(filepath.Dir(path), tokenizerPath)
-		}
+		tokenizerPath = tokenizerBeside(path, meta)
 		if _, err := os.Stat(tokenizerPath); errors.Is(err, fs.ErrNotExist) {
-			a.talk("tokenizer: %s is gone; the model will know tokens, not candles", tokenizerPath)
+			a.warn("tokenizer: %s is gone; the model will know tokens, not candles", tokenizerPath)
 			tokenizerPath = ""
 		}
 	}
