@@ -29,9 +29,11 @@ var layers = map[string][]string{
 	"optim":         {},
 	"nn":            {},
 	"feature":       {"market"},
-	"market":        {},
+	"market":        {"market/calendar"},
 	"score":         {},
 	"density":       {},
+
+	"market/calendar": {},
 
 	"internal/kernel":     {},
 	"internal/parallel":   {},
