@@ -61,11 +61,10 @@ func (c *Calendar) Session(date time.Time) (s Session, ok bool) {
 	return s, true
 }
 
-// at is the instant when the clock of the zone has run for so long since
-// midnight, on a day that does not change it.
+// at is the instant at which the clock of the zone shows so long since midnight.
 func (c *Calendar) at(date time.Time, clock time.Duration) time.Time {
 	y, m, d := date.Date()
-	return time.Date(y, m, d, 0, 0, 0, int(clock), c.zone)
+	return time.Date(y, m, d, 0, 0, int(clock/time.Second), 0, c.zone)
 }
 
 // IsSession reports whether the market trades on a date.
