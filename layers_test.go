@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"optim":         {},
 	"nn":            {},
 	"feature":       {"market"},
+	"feed":          {"market", "market/calendar"},
 	"market":        {"market/calendar"},
 	"score":         {},
 	"density":       {},

@@ -20,6 +20,7 @@ const (
 	Residual                   // what a token leaves open of its candle
 	Baseline                   // a path of a baseline, or its shuffled history
 	Rank                       // the place of an outcome among its equals
+	Backoff                    // how long a client waits
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
