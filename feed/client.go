@@ -168,7 +168,7 @@ func (c *client) get(ctx context.Context, p page) (cached bool, err error) {
 	}
 }
 
-// backoff doubles with every try and varies by half, so that clients that failed
+// backoff doubles with every try and varies by a quarter either way, so that clients that failed
 // together do not come back together.
 func (c *client) backoff(try int) time.Duration {
 	c.tries++

@@ -18,11 +18,11 @@ import (
 	"github.com/micro-quant/mqc/internal/atomicfile"
 )
 
-// syntheticFile lies beside the candles of a synthetic market and tells that
+// SyntheticFile lies beside the candles of a synthetic market and tells that
 // they are one.
-const syntheticFile = "synthetic.json"
+const SyntheticFile = "synthetic.json"
 
-// manifest is the content of syntheticFile.
+// manifest is the content of SyntheticFile.
 type manifest struct {
 	Format int               `json:"format"` // 1
 	Config SyntheticConfig   `json:"config"`
@@ -74,9 +74,9 @@ func (m *Synthetic) Write(dir string) error {
 	}
 	text, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
-		return fmt.Errorf("market: %s: %w", syntheticFile, err)
+		return fmt.Errorf("market: %s: %w", SyntheticFile, err)
 	}
-	if err := writeFile(filepath.Join(dir, syntheticFile), append(text, '\n')); err != nil {
+	if err := writeFile(filepath.Join(dir, SyntheticFile), append(text, '\n')); err != nil {
 		return err
 	}
 	for name := range old.Files {
@@ -99,7 +99,7 @@ func LoadSynthetic(dir string) (*Synthetic, bool, error) {
 	if err != nil || !found {
 		return nil, false, err
 	}
-	path := filepath.Join(dir, syntheticFile)
+	path := filepath.Join(dir, SyntheticFile)
 	market, err := NewSynthetic(m.Config)
 	if err != nil {
 		return nil, false, fmt.Errorf("market: %s: %w", path, err)
@@ -157,7 +157,7 @@ func (s *Series) FileName() string {
 
 // readManifest reads synthetic.json; found is false if there is none.
 func readManifest(dir string) (m manifest, found bool, err error) {
-	path := filepath.Join(dir, syntheticFile)
+	path := filepath.Join(dir, SyntheticFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, false, nil

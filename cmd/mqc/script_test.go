@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	field FILE PATH [WANT]        looks up a.b.0.c in JSON; stdout is a file too
 //	valid FILE PATHS HORIZON      wants so many rows of valid candles in a forecast's CSV
 //	await FILE TEXT               waits until a file that is being written holds a text
+//	serve                         starts a service for data fetch, at $SERVICE
 func TestScripts(t *testing.T) {
 	f := &fixture{root: t.TempDir()}
 	testscript.Run(t, testscript.Params{
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"field": field,
 			"valid": valid,
 			"await": await,
+			"serve": serve,
 		},
 	})
 }
