@@ -14,8 +14,8 @@ const (
 )
 
 // disagreement is the share of days on which dates may differ from a calendar
-// that they are said to follow: a halted stock misses a few sessions. Another
-// country's holidays differ on 4% and more.
+// that they are said to follow: a halted stock misses a few sessions. London
+// differs from New York on 4% of the days, Tokyo on 9%.
 const disagreement = .02
 
 // Infer returns the calendar that increasing dates of daily candles follow, of
