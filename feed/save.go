@@ -49,7 +49,7 @@ type Saved struct {
 // removed. It returns the path, and the other files of that symbol and interval
 // that are left, which cannot stand beside it in a data set.
 func Save(dir string, s *market.Series, from Saved) (path string, beside []string, err error) {
-	name := s.FileName()
+	name := s.FileName(".csv")
 	path = filepath.Join(dir, name)
 	past, err := readRecord(dir)
 	if err != nil {

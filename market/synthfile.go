@@ -13,16 +13,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/micro-quant/mqc/internal/atomicfile"
 )
 
-// SyntheticFile lies beside the candles of a synthetic market and tells that
+// syntheticFile lies beside the candles of a synthetic market and tells that
 // they are one.
-const SyntheticFile = "synthetic.json"
+const syntheticFile = "synthetic.json"
 
-// manifest is the content of SyntheticFile.
+// manifest is the content of syntheticFile.
 type manifest struct {
 	Format int               `json:"format"` // 1
 	Config SyntheticConfig   `json:"config"`
@@ -58,7 +57,7 @@ func (m *Synthetic) Write(dir string) error {
 		if err := WriteCSV(&text, s); err != nil {
 			return err
 		}
-		name := s.FileName()
+		name := s.FileName(".csv")
 		path := filepath.Join(dir, name)
 		sum := hashBytes(text.Bytes())
 		if _, ours := old.Files[name]; !ours {
@@ -74,9 +73,9 @@ func (m *Synthetic) Write(dir string) error {
 	}
 	text, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
-		return fmt.Errorf("market: %s: %w", SyntheticFile, err)
+		return fmt.Errorf("market: %s: %w", syntheticFile, err)
 	}
-	if err := writeFile(filepath.Join(dir, SyntheticFile), append(text, '\n')); err != nil {
+	if err := writeFile(filepath.Join(dir, syntheticFile), append(text, '\n')); err != nil {
 		return err
 	}
 	for name := range old.Files {
@@ -99,7 +98,7 @@ func LoadSynthetic(dir string) (*Synthetic, bool, error) {
 	if err != nil || !found {
 		return nil, false, err
 	}
-	path := filepath.Join(dir, SyntheticFile)
+	path := filepath.Join(dir, syntheticFile)
 	market, err := NewSynthetic(m.Config)
 	if err != nil {
 		return nil, false, fmt.Errorf("market: %s: %w", path, err)
@@ -108,7 +107,7 @@ func LoadSynthetic(dir string) (*Synthetic, bool, error) {
 		return nil, false, fmt.Errorf("market: %s: %d files, the config has %d assets", path, len(m.Files), len(market.Series))
 	}
 	for _, s := range market.Series {
-		if err := s.load(dir, m.Files[s.FileName()]); err != nil {
+		if err := s.load(dir, m.Files[s.FileName(".csv")]); err != nil {
 			return nil, false, err
 		}
 	}
@@ -117,7 +116,7 @@ func LoadSynthetic(dir string) (*Synthetic, bool, error) {
 
 // load replaces the candles of s by those of its file.
 func (s *Series) load(dir, want string) error {
-	path := filepath.Join(dir, s.FileName())
+	path := filepath.Join(dir, s.FileName(".csv"))
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("market: %w", err)
@@ -148,16 +147,9 @@ func (c Candle) near(d Candle) bool {
 		close(c.Low, d.Low) && close(c.Close, d.Close) && math.Abs(c.Volume-d.Volume) <= 1
 }
 
-// FileName is SYN-01_2005-01-03_2020-05-01_1d.csv: the symbol, the first and the
-// last date, of at least one candle, and the interval.
-func (s *Series) FileName() string {
-	first, last := s.Candles[0].Time, s.Candles[len(s.Candles)-1].Time
-	return fmt.Sprintf("%s_%s_%s_%s.csv", s.Symbol, first.Format(time.DateOnly), last.Format(time.DateOnly), s.Interval)
-}
-
 // readManifest reads synthetic.json; found is false if there is none.
 func readManifest(dir string) (m manifest, found bool, err error) {
-	path := filepath.Join(dir, SyntheticFile)
+	path := filepath.Join(dir, syntheticFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, false, nil

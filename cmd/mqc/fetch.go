@@ -132,7 +132,7 @@ type fetched struct {
 }
 
 func (a *app) fetch(c *cobra.Command, f fetchFlags, request feed.Request, symbols []string) error {
-	if _, err := os.Stat(filepath.Join(f.out, market.SyntheticFile)); err == nil {
+	if synthetic, _ := filepath.Glob(filepath.Join(f.out, "SYN-*.csv")); len(synthetic) > 0 { // the pattern is sound
 		return fmt.Errorf("data: %s holds a synthetic market: choose another --out", f.out)
 	}
 	f.config.Seed = a.seed
