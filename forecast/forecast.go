@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
@@ -61,24 +62,11 @@ type Forecast struct {
 
 // New draws the futures of a series with the model of b.
 func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Options) (*Forecast, error) {
-	if b.Model == nil {
-		return nil, checkpoint.ErrNoModel
-	}
-	if b.Model.Outputs > 0 {
-		return nil, fmt.Errorf("forecast: %w", gpt.ErrNoLogits)
+	codec, stream, err := streamOf(b, series)
+	if err != nil {
+		return nil, err
 	}
 	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	codec, err := b.Codec()
-	if err != nil {
-		return nil, err
-	}
-	if text := series.Interval.String(); b.Interval != "" && text != b.Interval {
-		return nil, fmt.Errorf("forecast: %s has candles of %s, the model knows %s", series.Symbol, text, b.Interval)
-	}
-	stream, err := codec.Encode(series)
-	if err != nil {
 		return nil, err
 	}
 	paths, err := predict.Paths(ctx, b.Runner(), codec, stream, len(stream.Tokens), windowOf(b.Model, o.Horizon, o.Context), gpt.Generation{
@@ -87,14 +75,37 @@ func New(ctx context.Context, b *checkpoint.Bundle, series *market.Series, o Opt
 	if err != nil {
 		return nil, err
 	}
+	return newForecast(series, stream, o.Horizon, paths), nil
+}
+
+// streamOf encodes a series for the model of b, which must draw tokens.
+func streamOf(b *checkpoint.Bundle, series *market.Series) (codec dataset.Codec, stream *dataset.Stream, err error) {
+	if b.Model == nil {
+		return codec, nil, checkpoint.ErrNoModel
+	}
+	if b.Model.Outputs > 0 {
+		return codec, nil, fmt.Errorf("forecast: %w", gpt.ErrNoLogits)
+	}
+	if codec, err = b.Codec(); err != nil {
+		return codec, nil, err
+	}
+	if text := series.Interval.String(); b.Interval != "" && text != b.Interval {
+		return codec, nil, fmt.Errorf("forecast: %s has candles of %s, the model knows %s", series.Symbol, text, b.Interval)
+	}
+	stream, err = codec.Encode(series)
+	return codec, stream, err
+}
+
+// newForecast dates paths that continue a series.
+func newForecast(series *market.Series, stream *dataset.Stream, horizon int, paths []predict.Path) *Forecast {
 	last := series.Candles[len(series.Candles)-1]
-	f := &Forecast{Asset: series.Symbol, From: last.Time, LastClose: last.Close, Times: stream.Dates(len(stream.Tokens), o.Horizon), Paths: paths}
+	f := &Forecast{Asset: series.Symbol, From: last.Time, LastClose: last.Close, Times: stream.Dates(len(stream.Tokens), horizon), Paths: paths}
 	for i := range f.Paths {
 		for h := range f.Paths[i].Candles {
 			f.Paths[i].Candles[h].Time = f.Times[h]
 		}
 	}
-	return f, nil
+	return f
 }
 
 // windowOf is how many past candles paths start from where a user wants at most

@@ -30,6 +30,10 @@ type Generation struct {
 	// newest token of a path: they may depend on what the path has done.
 	// It may be nil where the model has neither.
 	Next func(path int, generated []int32) (cond []int32, features []float32)
+
+	// Pick draws the next token of a path from its probabilities (V); nil:
+	// with the path's own stream of Seed.
+	Pick func(path int, probs []float64) int32
 }
 
 // ErrNotFinite says that a model gave logits that are no numbers.
@@ -125,7 +129,13 @@ func (s *stream) draw() error {
 			}
 		}
 		s.g.Sampler.Probabilities(s.probs, row, s.order)
-		s.generated[p] = append(s.generated[p], Pick(s.probs, s.rand[p].Float64()))
+		token := int32(0)
+		if s.g.Pick != nil {
+			token = s.g.Pick(s.g.FirstPath+p, s.probs)
+		} else {
+			token = Pick(s.probs, s.rand[p].Float64())
+		}
+		s.generated[p] = append(s.generated[p], token)
 	}
 	return nil
 }

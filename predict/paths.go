@@ -29,6 +29,24 @@ type Path struct {
 // stream). window bounds how many past tokens the model sees. The volatility
 // scale of a path advances with the candles of that path.
 func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
+	return draw(ctx, r, codec, s, origin, window, g, nil)
+}
+
+// PathsAt is [Paths] where a number in (0,1), that of a path at a time, says at
+// which quantile of its law the return of every candle lies; seed and number of
+// the path draw the rest: the token among those with such a return. For numbers
+// that are uniform and independent over the times of a path, a path has the law
+// that it has in Paths. It fails with [ErrNoEmission] where the codec does not
+// know the returns of tokens.
+func PathsAt(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, quantile func(path int, at time.Time) float64) ([]Path, error) {
+	if codec.Emission == nil {
+		return nil, fmt.Errorf("predict: %s: %w", s.Asset, ErrNoEmission)
+	}
+	return draw(ctx, r, codec, s, origin, window, g, quantile)
+}
+
+// draw is [PathsAt], or [Paths] where quantile is nil.
+func draw(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, quantile func(path int, at time.Time) float64) ([]Path, error) {
 	m := r.Model()
 	if origin < 1 || origin > len(s.Tokens) {
 		return nil, fmt.Errorf("predict: %s: origin %d: want 1…%d", s.Asset, origin, len(s.Tokens))
@@ -44,6 +62,14 @@ func Paths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, s *dataset.S
 	}
 	futures := newFutures(codec, s, origin, g)
 	g.Next = futures.next
+	if quantile != nil {
+		if n := codec.Emission.Codes(); n != m.Vocab {
+			return nil, fmt.Errorf("predict: %s: the model draws %d tokens, returns are known for %d: %w", s.Asset, m.Vocab, n, gpt.ErrVocabulary)
+		}
+		futures.quantile, futures.cells = quantile, make([]float64, codec.Emission.Cells().Len())
+		futures.posterior = make([]float64, m.Vocab)
+		g.Pick = futures.pick
+	}
 	tokens, err := r.Generate(ctx, promptOf(m, s, origin, window), g)
 	if err != nil {
 		return nil, err
@@ -76,11 +102,16 @@ type futures struct {
 	first int
 	dates []time.Time // one more than there are steps
 	paths []future
+
+	// Where returns are drawn before tokens.
+	quantile         func(path int, at time.Time) float64
+	cells, posterior []float64 // scratch
 }
 
 type future struct {
 	state    feature.State
 	random   *rand.Rand
+	scaled   float64 // return of the candle to come, where it is drawn before its token
 	candles  []market.Candle
 	cond     []int32
 	features []float32
@@ -97,11 +128,30 @@ func newFutures(codec dataset.Codec, s *dataset.Stream, origin int, g gpt.Genera
 	return f
 }
 
+// pick draws the return of the next candle of a path, and a token that has it:
+// p(token | return) ∝ p(token)·p(return | token).
+func (f *futures) pick(path int, probs []float64) int32 {
+	p, e := &f.paths[path-f.first], f.codec.Emission
+	e.Mix(f.cells, probs)
+	cell := 0
+	p.scaled, cell = e.Quantile(f.cells, f.quantile(path, f.dates[len(p.candles)]))
+	for k, prior := range probs {
+		f.posterior[k] = prior * e.Mass(k, cell) / f.cells[cell]
+	}
+	return gpt.Pick(f.posterior, p.random.Float64())
+}
+
 // next draws the candle of the newest token of a path, and returns what goes in
 // with it.
 func (f *futures) next(path int, generated []int32) ([]int32, []float32) {
 	p, h := &f.paths[path-f.first], len(generated)-1
-	candle := f.codec.Draw(p.state, generated[h], p.random)
+	var candle market.Candle
+	if f.quantile != nil {
+		v := f.codec.Tokenizer.Decode(int(generated[h]))
+		candle = f.codec.Scaler.Decode(p.state, v.WithReturn(p.scaled))
+	} else {
+		candle = f.codec.Draw(p.state, generated[h], p.random)
+	}
 	candle.Time = f.dates[h]
 	newest := f.codec.Scaler.Encode(p.state, candle)
 	p.state = f.codec.Scaler.Advance(p.state, candle)
