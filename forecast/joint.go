@@ -142,6 +142,18 @@ func factorize(c *mat.SymDense) *mat.TriDense {
 // Correlation is that of the shocks of two assets on a date.
 func (j *Joint) Correlation(a, b int) float64 { return j.correlation.At(a, b) }
 
+// End is the last date that all futures of so many candles reach: assets that
+// trade on weekends are through with theirs sooner.
+func (j *Joint) End(horizon int) time.Time {
+	var end time.Time
+	for i, s := range j.streams {
+		if last := s.Dates(len(s.Tokens), horizon)[horizon-1]; i == 0 || last.Before(end) {
+			end = last
+		}
+	}
+	return end
+}
+
 // Forecast draws the futures of the series at index i. Options other than Context
 // must be the same for all series whose paths are put together.
 func (j *Joint) Forecast(ctx context.Context, i int, o Options) (*Forecast, error) {

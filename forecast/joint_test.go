@@ -66,6 +66,9 @@ func TestJointPathsHangTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if got, want := j.End(3), forecasts[2].Times[2]; !got.Equal(want) || forecasts[0].Times[2].Before(want) {
+		t.Errorf("all futures reach %v, want %v", got, want)
+	}
 	// By date: the newest day is a Friday or earlier, and C has weekends.
 	returns := func(i int, at time.Time) []float64 {
 		f := forecasts[i]

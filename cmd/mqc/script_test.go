@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 //	valid FILE PATHS HORIZON      wants so many rows of valid candles in a forecast's CSV
 //	await FILE TEXT               waits until a file that is being written holds a text
 //	serve                         starts a service for data fetch, at $SERVICE
+//	table CSV PARQUET             wants the same joint paths in both
+//	cut FOLDER DATE TO            copies candle files without the rows after a date
 func TestScripts(t *testing.T) {
 	f := &fixture{root: t.TempDir()}
 	testscript.Run(t, testscript.Params{
@@ -42,6 +44,8 @@ func TestScripts(t *testing.T) {
 			"valid": valid,
 			"await": await,
 			"serve": serve,
+			"table": sameTable,
+			"cut":   cutAfter,
 		},
 	})
 }
