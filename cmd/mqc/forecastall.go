@@ -60,6 +60,9 @@ func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data 
 			if err != nil {
 				return err
 			}
+			if i == 0 {
+				a.warnFitted(b, f.Times[0])
+			}
 			if err := table.write(f); err != nil {
 				return err
 			}
@@ -163,6 +166,16 @@ func knownUntil(s *market.Series, asOf time.Time) (*market.Series, error) {
 	known := *s
 	known.Candles = s.Candles[:n]
 	return &known, nil
+}
+
+// warnFitted says so where a forecast is of dates that the model was fitted on.
+func (a *app) warnFitted(b *checkpoint.Bundle, first time.Time) {
+	for _, r := range b.Fit {
+		if r.Contains(first) {
+			a.talk("warning: the model was fitted on candles until %s: this forecast of %s knows what came", r.Last.Format(time.DateOnly), first.Format(time.DateOnly))
+			return
+		}
+	}
 }
 
 // summary describes ratios of a close to the last known one, one of each path.
