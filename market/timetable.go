@@ -33,7 +33,7 @@ func newTimetable(times []time.Time, step time.Duration) timetable {
 			return t
 		}
 	}
-	dates, days := daysIn(times, time.UTC)
+	dates, days := habitsOf(times, time.UTC)
 	t := timetable{calendar: calendar.Infer(dates), zone: time.UTC, step: step}
 	all := usual(days)
 	if len(all) == 0 {
@@ -57,7 +57,7 @@ func newTimetable(times []time.Time, step time.Duration) timetable {
 // clock of zone is taken for that of New York.
 func regularHours(times []time.Time, step time.Duration, zone *time.Location) (timetable, bool) {
 	const open, closing = 9*time.Hour + 30*time.Minute, 16 * time.Hour
-	dates, days := daysIn(times, zone)
+	dates, days := habitsOf(times, zone)
 	clocks := usual(days)
 	if len(clocks) == 0 || clocks[0] < open || clocks[0] > open+step {
 		return timetable{}, false
@@ -116,9 +116,9 @@ type habit struct {
 	clocks  []time.Duration
 }
 
-// daysIn groups times by their date in a zone. Of the newest ones it gives the
+// habitsOf groups times by their date in a zone. Of the newest ones it gives the
 // times of day, without the first and the last day, which may be cut.
-func daysIn(times []time.Time, zone *time.Location) (dates []time.Time, days []habit) {
+func habitsOf(times []time.Time, zone *time.Location) (dates []time.Time, days []habit) {
 	from := times[len(times)-1].Add(-tableMemory)
 	for i := 0; i < len(times); {
 		date := calendar.Date(times[i].In(zone))
