@@ -2,6 +2,8 @@
 // tour through the packages, in the order in which data flows.
 //
 //   - market: candles from files, checked, and a synthetic market with known truth
+//   - market/calendar: when markets trade
+//   - feed: candles from public services
 //   - feature: a candle as five log moves, scaled by a volatility known before it
 //   - tokenizer: one vector, one token of 512: a VQ-VAE, FSQ or BSQ
 //   - dataset: one stream of tokens per asset, one calendar split for all, windows

@@ -32,9 +32,12 @@ var layers = map[string][]string{
 	"optim":         {},
 	"nn":            {},
 	"feature":       {"market"},
-	"market":        {},
+	"feed":          {"market", "market/calendar"},
+	"market":        {"market/calendar"},
 	"score":         {},
 	"density":       {},
+
+	"market/calendar": {},
 
 	"internal/kernel":     {},
 	"internal/parallel":   {},

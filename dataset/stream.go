@@ -169,7 +169,7 @@ func (s *Stream) Return(i int) float64 {
 }
 
 // Dates are those of n candles from index origin on: known ones as far as there
-// are, then those that the calendar of the stream makes likely.
+// are, then those of the calendar that the stream follows ([market.NextTimes]).
 func (s *Stream) Dates(origin, n int) []time.Time {
 	known := s.Times[origin:min(origin+n, len(s.Times))]
 	return append(slices.Clone(known), market.NextTimes(s.Times, s.Interval, n-len(known))...)

@@ -62,7 +62,7 @@ type Forecast struct {
 	Asset     string
 	From      time.Time // of the last known candle
 	LastClose float64
-	Times     []time.Time // (Horizon) of the candles to come, weekends left out where the series has none
+	Times     []time.Time // (Horizon) of the candles to come, by [market.NextTimes]
 	Paths     []predict.Path
 
 	Scenario *Scenario // what the first candles were given to be; nil: nothing

@@ -88,34 +88,45 @@ func (o *Origin) Stream(ctx context.Context, options Options, chunk int, emit fu
 		return fmt.Errorf("forecast: chunks of %d paths: want at least 1", chunk)
 	}
 	end := len(o.stream.Tokens)
-	last := o.Series.Candles[len(o.Series.Candles)-1]
-	times := o.stream.Dates(end, options.Horizon)
 	window := windowOf(o.m.Bundle.Model, options.Horizon, options.Context)
-	var paths []predict.Path
+	all := o.forecast(options.Horizon)
 	var logs []float64
-	for len(paths) < options.Samples {
+	for len(all.Paths) < options.Samples {
 		drawn, densities, err := predict.Given(ctx, o.m.draws, o.m.codec, o.stream, end, window, gpt.Generation{
-			Paths: min(chunk, options.Samples-len(paths)), FirstPath: len(paths),
+			Paths: min(chunk, options.Samples-len(all.Paths)), FirstPath: len(all.Paths),
 			Steps: options.Horizon, Sampler: options.Sampler, Seed: options.Seed,
 		}, options.Given)
 		if err != nil {
 			return err
 		}
-		for i := range drawn {
-			for h := range drawn[i].Candles {
-				drawn[i].Candles[h].Time = times[h]
-			}
-		}
-		paths, logs = append(paths, drawn...), append(logs, densities...)
-		f := &Forecast{Asset: o.Series.Symbol, From: last.Time, LastClose: last.Close, Times: times, Paths: slices.Clone(paths)}
+		all.add(drawn)
+		logs = append(logs, densities...)
+		f := *all
+		f.Paths = slices.Clone(all.Paths)
 		if len(options.Given) > 0 {
 			f.condition(options.Given, logs)
 		}
-		if err := emit(f); err != nil {
+		if err := emit(&f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// forecast is one without paths yet.
+func (o *Origin) forecast(horizon int) *Forecast {
+	last := o.Series.Candles[len(o.Series.Candles)-1]
+	return &Forecast{Asset: o.Series.Symbol, From: last.Time, LastClose: last.Close, Times: o.stream.Dates(len(o.stream.Tokens), horizon)}
+}
+
+// add takes in paths, and dates them.
+func (f *Forecast) add(paths []predict.Path) {
+	for _, p := range paths {
+		for h := range p.Candles {
+			p.Candles[h].Time = f.Times[h]
+		}
+	}
+	f.Paths = append(f.Paths, paths...)
 }
 
 // Density is the exact law of the next log return, at a temperature of the logits.

@@ -15,6 +15,15 @@ import (
 	"github.com/micro-quant/mqc/predict"
 )
 
+func modelOf(t testing.TB, b *checkpoint.Bundle) *Model {
+	t.Helper()
+	m, err := NewModel(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func originOf(t testing.TB) (*Origin, density.Density) {
 	t.Helper()
 	b, series, _ := lively(t)

@@ -1,36 +1,57 @@
 package market
 
 import (
-	"slices"
 	"time"
+
+	"github.com/micro-quant/mqc/market/calendar"
 )
 
-// weekendMemory is how far back is looked to tell whether an asset trades on
-// weekends: over four of them, whatever the interval.
-const weekendMemory = 28 * 24 * time.Hour
-
 // NextTimes continues the times of candles, of which there is at least one, by
-// n. Weekends are left out where the newest candles have none.
+// n, in the calendar that they follow: daily candles come on the sessions of
+// [calendar.Infer], shorter ones at the times of day at which they used to come
+// (see [timetable]), monthly ones on the same day of the month or at its end.
+//
+// No later times are asked: what the calendar does not know, such as a closure
+// that nobody foresaw, is not known here.
 func NextTimes(times []time.Time, interval Interval, n int) []time.Time {
-	t := times[len(times)-1]
-	weekends := false
-	for _, at := range slices.Backward(times) {
-		if t.Sub(at) >= weekendMemory {
-			break
-		}
-		weekends = weekends || weekend(at)
+	if n <= 0 {
+		return nil
 	}
-	skip := !weekends && time.Duration(interval) <= 24*time.Hour
-	step := max(time.Duration(interval), time.Second)
-	var next []time.Time
-	for len(next) < n {
-		t = t.Add(step)
-		if skip && weekend(t) {
-			continue
+	last := times[len(times)-1]
+	next := make([]time.Time, 0, n)
+	switch {
+	case interval >= Month && interval%Month == 0:
+		for k := range n {
+			next = append(next, addMonths(times, (k+1)*int(interval/Month)))
 		}
-		next = append(next, t)
+	case interval > Day:
+		for len(next) < n {
+			last = last.Add(time.Duration(interval))
+			next = append(next, last)
+		}
+	case interval == Day:
+		cal := calendar.Infer(times)
+		clock := last.Sub(calendar.Date(last))
+		for date := last; len(next) < n; {
+			date = cal.NextDate(date)
+			next = append(next, date.Add(clock))
+		}
+	default:
+		next = newTimetable(times, max(time.Duration(interval), time.Second)).next(next, last, n)
 	}
 	return next
 }
 
-func weekend(t time.Time) bool { return t.Weekday() == time.Saturday || t.Weekday() == time.Sunday }
+// addMonths is the last of times so many months later: at the end of the month
+// where the newest two are, else on the same day, as far as the month goes.
+func addMonths(times []time.Time, months int) time.Time {
+	last := times[len(times)-1]
+	y, m, d := last.Date()
+	if monthEnd(last) && monthEnd(times[max(0, len(times)-2)]) {
+		d = 31
+	}
+	ends := time.Date(y, m+time.Month(months)+1, 0, 0, 0, 0, 0, last.Location())
+	return ends.AddDate(0, 0, min(d, ends.Day())-ends.Day()).Add(last.Sub(calendar.Date(last)))
+}
+
+func monthEnd(t time.Time) bool { return t.AddDate(0, 0, 1).Day() == 1 }

@@ -36,7 +36,18 @@ type Generator interface {
 // stream). window bounds how many past tokens the model sees. The volatility
 // scale of a path advances with the candles of that path.
 func Paths(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation) ([]Path, error) {
-	paths, _, err := Given(ctx, r, codec, s, origin, window, g, nil)
+	paths, _, err := draw(ctx, r, codec, s, origin, window, g, fixed{})
+	return paths, err
+}
+
+// PathsAt is [Paths] where a number in (0,1), that of a path at a time, says at
+// which quantile of its law the return of every candle lies; seed and number of
+// the path draw the rest: the token among those with such a return. For numbers
+// that are uniform and independent over the times of a path, a path has the law
+// that it has in Paths. It fails with [ErrNoEmission] where the codec does not
+// know the returns of tokens.
+func PathsAt(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, quantile func(path int, at time.Time) float64) ([]Path, error) {
+	paths, _, err := draw(ctx, r, codec, s, origin, window, g, fixed{quantile: quantile})
 	return paths, err
 }
 
@@ -52,9 +63,6 @@ func Paths(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Str
 // sampling with the optimal proposal: Doucet, Godsill & Andrieu 2000, eq. 13). With
 // one return all weights are equal and the density is exact.
 func Given(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, returns []float64) (paths []Path, logs []float64, err error) {
-	if len(returns) > 0 && codec.Emission == nil {
-		return nil, nil, ErrNoEmission
-	}
 	if len(returns) > g.Steps {
 		return nil, nil, fmt.Errorf("predict: %s: %d returns given of %d", s.Asset, len(returns), g.Steps)
 	}
@@ -63,6 +71,18 @@ func Given(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Str
 			return nil, nil, fmt.Errorf("predict: %s: given return %d is %v: want a log return of at most ±%v", s.Asset, i+1, x, feature.MaxMove)
 		}
 	}
+	return draw(ctx, r, codec, s, origin, window, g, fixed{returns: returns})
+}
+
+// fixed is what is known of the returns of paths before their tokens are drawn.
+type fixed struct {
+	returns  []float64 // log returns of the first candles
+	quantile func(path int, at time.Time) float64
+}
+
+func (f fixed) any() bool { return len(f.returns) > 0 || f.quantile != nil }
+
+func draw(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stream, origin, window int, g gpt.Generation, known fixed) (paths []Path, logs []float64, err error) {
 	m := r.Model()
 	if origin < 1 || origin > len(s.Tokens) {
 		return nil, nil, fmt.Errorf("predict: %s: origin %d: want 1…%d", s.Asset, origin, len(s.Tokens))
@@ -77,9 +97,15 @@ func Given(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Str
 		return nil, nil, fmt.Errorf("predict: %s: a bare token stream has no candles to continue", s.Asset)
 	}
 	futures := newFutures(codec, s, origin, g)
-	futures.given = returns
 	g.Next = futures.next
-	if len(returns) > 0 {
+	if known.any() {
+		if codec.Emission == nil {
+			return nil, nil, fmt.Errorf("predict: %s: %w", s.Asset, ErrNoEmission)
+		}
+		if n := codec.Emission.Codes(); n != m.Vocab {
+			return nil, nil, fmt.Errorf("predict: %s: the model draws %d tokens, returns are known for %d: %w", s.Asset, m.Vocab, n, gpt.ErrVocabulary)
+		}
+		futures.fixed, futures.cells = known, make([]float64, codec.Emission.Cells().Len())
 		g.Weigh = futures.weigh
 	}
 	tokens, err := r.Generate(ctx, promptOf(m, s, origin, window), g)
@@ -114,13 +140,17 @@ type futures struct {
 	s     *dataset.Stream
 	first int
 	dates []time.Time // one more than there are steps
-	given []float64   // log returns of the first candles
 	paths []future
+
+	fixed
+	cells []float64 // scratch
 }
 
 type future struct {
 	state    feature.State
 	random   *rand.Rand
+	known    bool    // whether the return of the candle to come is
+	scaled   float64 // what it is
 	candles  []market.Candle
 	cond     []int32
 	features []float32
@@ -142,7 +172,7 @@ func newFutures(codec dataset.Codec, s *dataset.Stream, origin int, g gpt.Genera
 // with it.
 func (f *futures) next(path int, generated []int32) ([]int32, []float32) {
 	p, h := &f.paths[path-f.first], len(generated)-1
-	candle := f.candle(p, h, generated[h])
+	candle := f.candle(p, generated[h])
 	candle.Time = f.dates[h]
 	newest := f.codec.Scaler.Encode(p.state, candle)
 	p.state = f.codec.Scaler.Advance(p.state, candle)
@@ -152,31 +182,41 @@ func (f *futures) next(path int, generated []int32) ([]int32, []float32) {
 	return p.cond[c:], p.features[n:]
 }
 
-func (f *futures) candle(p *future, h int, token int32) market.Candle {
-	if h >= len(f.given) {
+func (f *futures) candle(p *future, token int32) market.Candle {
+	if !p.known {
 		return f.codec.Draw(p.state, token, p.random)
 	}
-	shift, unit := f.codec.Scaler.Return(p.state)
-	return f.codec.Scaler.Decode(p.state, f.codec.Tokenizer.Decode(int(token)).WithReturn((f.given[h]-shift)/unit))
+	return f.codec.Scaler.Decode(p.state, f.codec.Tokenizer.Decode(int(token)).WithReturn(p.scaled))
 }
 
-// weigh makes probabilities of the next token those given its return, and adds
-// the log density of that.
+// weigh makes probabilities of the next token those given its return, where that
+// is known.
 func (f *futures) weigh(path int, generated []int32, probs []float64) {
-	h := len(generated)
-	if h >= len(f.given) {
+	p, h, e := &f.paths[path-f.first], len(generated), f.codec.Emission
+	shift, unit := f.codec.Scaler.Return(p.state)
+	cell, given := 0, h < len(f.returns)
+	switch {
+	case given:
+		p.scaled = (f.returns[h] - shift) / unit
+		cell = e.Cells().Index(p.scaled)
+	case f.quantile != nil:
+		e.Mix(f.cells, probs)
+		p.scaled, cell = e.Quantile(f.cells, f.quantile(path, f.dates[h]))
+	default:
+		p.known = false
 		return
 	}
-	p, cells := &f.paths[path-f.first], f.codec.Emission.Cells()
-	shift, unit := f.codec.Scaler.Return(p.state)
-	z := (f.given[h] - shift) / unit
-	cell, sum := cells.Index(z), 0.0
+	p.known = true
+	sum := 0.0
 	for k := range probs {
-		probs[k] *= f.codec.Emission.Mass(k, cell)
+		probs[k] *= e.Mass(k, cell)
 		sum += probs[k]
 	}
 	for k := range probs {
 		probs[k] /= sum
 	}
-	p.log += math.Log(sum) + cells.T.LogPDF(z) - math.Log(cells.Mass(cell)) - math.Log(unit)
+	if given {
+		t := e.Cells().T
+		p.log += math.Log(sum) + t.LogPDF(p.scaled) - math.Log(e.Cells().Mass(cell)) - math.Log(unit)
+	}
 }

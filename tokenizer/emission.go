@@ -179,6 +179,24 @@ func (e *Emission) Sample(token int, u, v float64) float64 {
 	return e.cells.At(j, v)
 }
 
+// Quantile is the scaled return at quantile u, in (0,1), of the law that [Mix]
+// wrote to cells, and the cell that it lies in.
+func (e *Emission) Quantile(cells []float64, u float64) (x float64, j int) {
+	sum := 0.0
+	for _, p := range cells {
+		sum += p
+	}
+	u *= sum
+	for j < len(cells)-1 && cells[j] <= u {
+		u -= cells[j]
+		j++
+	}
+	// Subtraction may leave a hair outside of the cell, and its ends are
+	// infinite in the tails.
+	const hair = 1e-12
+	return e.cells.At(j, min(max(u/cells[j], hair), 1-hair)), j
+}
+
 // Tensors are all numbers of the emission, as [LoadEmission] takes them.
 func (e *Emission) Tensors() []Tensor {
 	return []Tensor{

@@ -15,11 +15,11 @@ import (
 func (a *app) data() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "data",
-		Short: "Make or check candle files",
+		Short: "Make, download or check candle files",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.dataGenerate(), a.dataCheck())
+	c.AddCommand(a.dataGenerate(), a.dataFetch(), a.dataCheck())
 	return c
 }
 

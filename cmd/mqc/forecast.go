@@ -7,7 +7,9 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/guptarohit/asciigraph"
@@ -25,21 +27,35 @@ import (
 var levels = []float64{0.05, 0.25, 0.5, 0.75, 0.95}
 
 func (a *app) forecast() *cobra.Command {
-	var path, csvPath, out, precision string
+	var path, csvPath, data, asOf, out, precision string
 	o := forecast.Options{Horizon: 32, Samples: 256, Sampler: gpt.Sampler{Temperature: 1}}
 	c := &cobra.Command{
-		Use:     "forecast",
-		Short:   "Draw the distribution of the candles to come",
-		Example: "  mqc forecast --checkpoint checkpoints/rl_btc.pt --csv data/BTC-USD_2014-09-17_2024-12-31_1d.csv --horizon 32 --samples 256 --out paths.csv",
+		Use:   "forecast",
+		Short: "Draw the distribution of the candles to come",
+		Long: `Draw the distribution of the candles to come: of one asset, or with --data of every
+asset of a folder. Those paths belong together: the same number of a path is the same
+draw of market days, so that portfolios can be computed from the table that --out
+writes. See docs/adr/0015-calendars.md for what that dependence is, and is not.`,
+		Example: "  mqc forecast --checkpoint checkpoints/rl_btc.pt --csv data/BTC-USD_2014-09-17_2024-12-31_1d.csv --horizon 32 --samples 256 --out paths.csv\n  mqc forecast --data data --as-of 2024-06-28 --out all.parquet",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if err := o.Validate(); err != nil {
+				return newUsageError(c, err)
+			}
+			if data != "" && csvPath != "" {
+				return usagef(c, "--data and --csv: want one of them")
+			}
+			if data == "" && strings.EqualFold(filepath.Ext(out), ".parquet") {
+				return usagef(c, "--out %s: paths of one asset are CSV; Parquet is for --data", out)
+			}
+			until, err := parseDate("as-of", asOf)
+			if err != nil {
 				return newUsageError(c, err)
 			}
 			if path == "" {
 				path = newestCheckpoint()
 			}
-			if csvPath == "" {
+			if data == "" && csvPath == "" {
 				if csvPath, err = defaultCSV(); err != nil {
 					return err
 				}
@@ -61,16 +77,22 @@ func (a *app) forecast() *cobra.Command {
 					b = b.WithCalibration(nil, nil)
 				}
 			}
-			return a.runForecast(c.Context(), b, path, csvPath, out, o)
+			o.Sampler.Temperature *= b.Calibration.SampleAt()
+			if data != "" {
+				return a.forecastAll(c.Context(), b, path, data, until, out, o)
+			}
+			return a.runForecast(c.Context(), b, path, csvPath, until, out, o)
 		},
 	}
 	flags := c.Flags()
 	flags.StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
 	flags.StringVar(&csvPath, "csv", "", "candles of the asset (default: newest data/BTC-USD_*_1d.csv)")
+	flags.StringVar(&data, "data", "", "folder of candles: a forecast of every asset, with paths that belong together")
+	flags.StringVar(&asOf, "as-of", "", "last date that is known (default: the newest)")
 	flags.IntVar(&o.Horizon, "horizon", o.Horizon, "candles to forecast")
 	flags.IntVar(&o.Samples, "samples", o.Samples, "paths to draw")
 	flags.IntVar(&o.Context, "context-len", o.Context, "past candles that the model sees (default: as many as fit)")
-	flags.StringVar(&out, "out", "", "CSV file for all paths, candle by candle")
+	flags.StringVar(&out, "out", "", "file for all paths, candle by candle: CSV, or with --data Parquet where it ends in .parquet")
 	bindOwnPrecision(flags, &precision)
 	bindSampler(flags, &o.Sampler)
 	return c
@@ -86,16 +108,19 @@ func changedFlag(c *cobra.Command, names ...string) string {
 	return ""
 }
 
-func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPath, out string, o forecast.Options) error {
+func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPath string, asOf time.Time, out string, o forecast.Options) error {
 	series, _, err := market.ReadCSV(csvPath)
 	if err != nil {
 		return err
 	}
-	o.Sampler.Temperature *= b.Calibration.SampleAt()
+	if series, err = knownUntil(series, asOf); err != nil {
+		return err
+	}
 	f, steps, next, err := drawCalibrated(ctx, b, series, o)
 	if err != nil {
 		return err
 	}
+	a.warnFitted(b, f.Times[0])
 	if out != "" {
 		if err := atomicfile.Write(out, func(w io.Writer) error { return writePaths(w, f) }); err != nil {
 			return fmt.Errorf("forecast: %w", err)

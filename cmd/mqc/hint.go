@@ -8,6 +8,7 @@ import (
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/feed"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/score"
@@ -26,6 +27,12 @@ func hint(err error) string {
 		return hintAsset()
 	case errors.Is(err, market.ErrNoData):
 		return "put CSV files there, or make a synthetic market: mqc data generate"
+	case errors.Is(err, feed.ErrUnknown):
+		return "check symbol and dates; each --source spells symbols its own way: BRK-B at yahoo, BTCUSDT at binance, aapl.us at stooq"
+	case errors.Is(err, feed.ErrBusy):
+		return "try again later, with a longer --pause; what has come is kept"
+	case errors.Is(err, feed.ErrBlocked):
+		return "try another --source, --user-agent or --base-url; stooq wants --api-key"
 	case errors.Is(err, errInterrupted):
 		return "the same command with --resume goes on from there"
 	case errors.Is(err, errUnfinished):

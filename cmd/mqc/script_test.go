@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 //	await FILE TEXT               waits until a file that is being written holds a text
 //
 // $TORCH is the folder with the PyTorch files of package torch's tests.
+//	serve                         starts a service for data fetch, at $SERVICE
+//	table CSV PARQUET             wants the same joint paths in both
+//	cut FOLDER DATE TO            copies candle files without the rows after a date
 func TestScripts(t *testing.T) {
 	f := &fixture{root: t.TempDir()}
 	torch, err := filepath.Abs(filepath.Join("..", "..", "torch", "testdata"))
@@ -50,6 +53,9 @@ func TestScripts(t *testing.T) {
 			"field": field,
 			"valid": valid,
 			"await": await,
+			"serve": serve,
+			"table": sameTable,
+			"cut":   cutAfter,
 		},
 	})
 }

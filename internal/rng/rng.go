@@ -20,6 +20,8 @@ const (
 	Residual                   // what a token leaves open of its candle
 	Baseline                   // a path of a baseline, or its shuffled history
 	Rank                       // the place of an outcome among its equals
+	Backoff                    // how long a client waits
+	Shock                      // what moves several assets on a date
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
