@@ -67,6 +67,36 @@ func Files(dir string) ([]string, error) {
 	return paths, nil
 }
 
+// Walk lists the candle files of a folder and of the folders in it, those of one
+// folder together, and .txt files beside them. Hidden files and folders are
+// passed over. A folder that does not exist or holds none gives [ErrNoData].
+func Walk(dir string) (groups [][]string, err error) {
+	group := map[string]int{} // of a folder
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && path == dir:
+			return fmt.Errorf("market: %s: %w: the folder does not exist", dir, ErrNoData)
+		case err != nil:
+			return fmt.Errorf("market: %w", err)
+		case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.IsDir() || !isCandleFile(path) && (!d.Type().IsRegular() || !hasExt(path, ".txt") || strings.HasPrefix(d.Name(), ".")):
+			return nil
+		}
+		folder := filepath.Dir(path)
+		if _, known := group[folder]; !known {
+			group[folder] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[group[folder]] = append(groups[group[folder]], path)
+		return nil
+	})
+	if err == nil && groups == nil {
+		err = fmt.Errorf("market: %s: %w: nothing ends in %s", dir, ErrNoData, strings.Join(extensions, ", "))
+	}
+	return groups, err
+}
+
 // isCandleFile goes by the name; a pipe or a folder of that name is none.
 func isCandleFile(path string) bool {
 	name := filepath.Base(path)

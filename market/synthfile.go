@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/micro-quant/mqc/internal/atomicfile"
 )
@@ -58,7 +57,7 @@ func (m *Synthetic) Write(dir string) error {
 		if err := WriteCSV(&text, s); err != nil {
 			return err
 		}
-		name := s.fileName()
+		name := s.FileName(".csv")
 		path := filepath.Join(dir, name)
 		sum := hashBytes(text.Bytes())
 		if _, ours := old.Files[name]; !ours {
@@ -108,7 +107,7 @@ func LoadSynthetic(dir string) (*Synthetic, bool, error) {
 		return nil, false, fmt.Errorf("market: %s: %d files, the config has %d assets", path, len(m.Files), len(market.Series))
 	}
 	for _, s := range market.Series {
-		if err := s.load(dir, m.Files[s.fileName()]); err != nil {
+		if err := s.load(dir, m.Files[s.FileName(".csv")]); err != nil {
 			return nil, false, err
 		}
 	}
@@ -117,7 +116,7 @@ func LoadSynthetic(dir string) (*Synthetic, bool, error) {
 
 // load replaces the candles of s by those of its file.
 func (s *Series) load(dir, want string) error {
-	path := filepath.Join(dir, s.fileName())
+	path := filepath.Join(dir, s.FileName(".csv"))
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("market: %w", err)
@@ -146,12 +145,6 @@ func (c Candle) near(d Candle) bool {
 	close := func(x, y float64) bool { return math.Abs(x-y) <= regenerated*y }
 	return c.Time.Equal(d.Time) && close(c.Open, d.Open) && close(c.High, d.High) &&
 		close(c.Low, d.Low) && close(c.Close, d.Close) && math.Abs(c.Volume-d.Volume) <= 1
-}
-
-// fileName is SYN-01_2005-01-03_2020-05-01_1d.csv.
-func (s *Series) fileName() string {
-	first, last := s.Candles[0].Time, s.Candles[len(s.Candles)-1].Time
-	return fmt.Sprintf("%s_%s_%s_%s.csv", s.Symbol, first.Format(time.DateOnly), last.Format(time.DateOnly), s.Interval)
 }
 
 // readManifest reads synthetic.json; found is false if there is none.

@@ -6,8 +6,23 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
+
+// FileName is BTC-USD_2014-09-17_2024-12-31_1d and the extension: symbol, first
+// and last date, interval. Signs of the symbol that file names must not have,
+// and underscores, become dashes.
+func (s *Series) FileName(ext string) string {
+	symbol := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>|_ `, r) {
+			return '-'
+		}
+		return r
+	}, s.Symbol)
+	first, last := s.Candles[0].Time, s.Candles[len(s.Candles)-1].Time
+	return fmt.Sprintf("%s_%s_%s_%s%s", strings.TrimLeft(symbol, "."), first.Format(time.DateOnly), last.Format(time.DateOnly), s.Interval, ext)
+}
 
 // WriteCSV writes a series so that [ReadCSV] gives the same numbers, bit for
 // bit. The symbol is not in the text: it belongs in the file name. A missing

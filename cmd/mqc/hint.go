@@ -15,10 +15,13 @@ import (
 // hint says what to try after an error.
 func hint(err error) string {
 	var usage *usageError
+	var reading *readingError
 	text := err.Error()
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.As(err, &reading):
+		return reading.hint
 	case errors.Is(err, market.ErrNoData):
 		return "put CSV files there, or make a synthetic market: mqc data generate"
 	case errors.Is(err, errInterrupted):
