@@ -19,7 +19,7 @@ var fieldNames = map[string][]string{
 	},
 	"clock": {"time", "uhrzeit", "zeit", "hora", "heure", "ora", "время", "时间", "時間", "時刻", "시간"},
 	"open": {
-		"open", "opening", "eröffnung", "eroeffnung", "eröffnungs", "erster", "start", "откр", "открытие", "цена открытия", "开盘", "开盘价", "開盤", "開盤價", "始値", "시가", "apertura", "ouverture", "abertura", "otwarcie", "açılış", "first", "öffnung", "o",
+		"open", "opening", "eröffnung", "eröffnungs", "eroeffnung", "eröffn", "erster", "start", "откр", "открытие", "цена открытия", "开盘", "开盘价", "開盤", "開盤價", "始値", "시가", "apertura", "ouverture", "abertura", "otwarcie", "açılış", "first", "öffnung", "o",
 	},
 	"high": {
 		"high", "hoch", "höchst", "hoechst", "tageshoch", "höchstkurs", "макс", "максимум", "наибольшая", "最高", "最高价", "最高價", "高", "高値", "고가", "massimo", "máximo", "maximo", "máxima", "plus haut", "haut", "max", "najwyzszy", "najwyższy", "yüksek", "h",

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // maxUnpacked is how many times larger than its file a text may be: candles
@@ -77,6 +79,9 @@ func readEach(name string, o Options, yield func(File) bool) error {
 	info, err := os.Stat(name)
 	if err != nil {
 		return fmt.Errorf("market: %w", err)
+	}
+	if info.IsDir() {
+		return fmt.Errorf("market: %w", &fs.PathError{Op: "read", Path: name, Err: syscall.EISDIR})
 	}
 	if !info.Mode().IsRegular() { // opening a pipe could wait for ever
 		return fmt.Errorf("market: %s: %w: not a regular file", name, ErrNotCandles)
