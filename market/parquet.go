@@ -258,7 +258,7 @@ func number(v parquet.Value) (float64, error) {
 // columnClock learns from the first values of a column without a type for
 // times what they are.
 func columnClock(column *parquet.Column, chunk parquet.ColumnChunk, rows int64, o Options) (*clock, error) {
-	if column.Type().LogicalType() != nil && column.Type().Kind() != parquet.ByteArray {
+	if typedTime(column) != nil {
 		return newClock(nil, o.DateOrder)
 	}
 	var samples []string
@@ -277,48 +277,52 @@ func columnClock(column *parquet.Column, chunk parquet.ColumnChunk, rows int64, 
 
 // timeOf says how the values of a column become times.
 func timeOf(column *parquet.Column, clock *clock) (func(parquet.Value) (time.Time, error), error) {
-	known := func(convert func(v parquet.Value) time.Time) func(parquet.Value) (time.Time, error) {
-		return func(v parquet.Value) (time.Time, error) {
-			if v.IsNull() {
-				return time.Time{}, errors.New("missing")
-			}
-			t := convert(v)
-			return t, checkYear(t)
-		}
-	}
-	var logical format.LogicalTypeValue
-	if l := column.Type().LogicalType(); l != nil {
-		logical = l.Value
-	}
+	typed := typedTime(column)
 	switch kind := column.Type().Kind(); kind {
-	case parquet.Int32:
-		if _, isDate := logical.(*format.DateType); isDate {
-			return known(func(v parquet.Value) time.Time { return time.Unix(int64(v.Int32())*24*3600, 0).UTC() }), nil
-		}
-	case parquet.Int64:
-		stamp, ok := logical.(*format.TimestampType)
-		if !ok {
-			break
-		}
-		switch stamp.Unit.Value.(type) {
-		case *format.MilliSeconds:
-			return known(func(v parquet.Value) time.Time { return time.UnixMilli(v.Int64()).UTC() }), nil
-		case *format.MicroSeconds:
-			return known(func(v parquet.Value) time.Time { return time.UnixMicro(v.Int64()).UTC() }), nil
-		}
-		return known(func(v parquet.Value) time.Time { return time.Unix(0, v.Int64()).UTC() }), nil
-	case parquet.Int96:
-		return known(func(v parquet.Value) time.Time { return fromInt96(v.Int96()) }), nil
-	case parquet.ByteArray:
+	case parquet.Int32, parquet.Int64, parquet.Int96, parquet.ByteArray:
 	default:
 		return nil, fmt.Errorf("time: the column holds %s, want times", kind)
 	}
 	return func(v parquet.Value) (time.Time, error) {
-		if v.IsNull() {
+		switch {
+		case v.IsNull():
 			return time.Time{}, errors.New("missing")
+		case typed == nil:
+			return clock.parse(v.String())
 		}
-		return clock.parse(v.String())
+		t := typed(v)
+		return t, checkYear(t)
 	}, nil
+}
+
+// typedTime converts the values of a column whose type says that they are
+// times; nil: it does not.
+func typedTime(column *parquet.Column) func(parquet.Value) time.Time {
+	var logical format.LogicalTypeValue
+	if l := column.Type().LogicalType(); l != nil {
+		logical = l.Value
+	}
+	switch column.Type().Kind() {
+	case parquet.Int32:
+		if _, isDate := logical.(*format.DateType); isDate {
+			return func(v parquet.Value) time.Time { return time.Unix(int64(v.Int32())*24*3600, 0).UTC() }
+		}
+	case parquet.Int64:
+		stamp, isStamp := logical.(*format.TimestampType)
+		if !isStamp {
+			return nil
+		}
+		switch stamp.Unit.Value.(type) {
+		case *format.MilliSeconds:
+			return func(v parquet.Value) time.Time { return time.UnixMilli(v.Int64()).UTC() }
+		case *format.MicroSeconds:
+			return func(v parquet.Value) time.Time { return time.UnixMicro(v.Int64()).UTC() }
+		}
+		return func(v parquet.Value) time.Time { return time.Unix(0, v.Int64()).UTC() }
+	case parquet.Int96:
+		return func(v parquet.Value) time.Time { return fromInt96(v.Int96()) }
+	}
+	return nil
 }
 
 // fromInt96 reads nanoseconds of the day and a Julian day, as Spark writes them.
