@@ -245,41 +245,6 @@ func TestWriteCSVRoundTrip(t *testing.T) {
 	}
 }
 
-func FuzzReadCSV(f *testing.F) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	w.Write([]byte(good))
-	w.Close()
-	for _, seed := range [][]byte{
-		[]byte(good), packed.Bytes(), packed.Bytes()[:20], nil, []byte("\ufeff,Open,High,Low,Close\n"),
-		[]byte("Price,Close,High,Low,Open\nTicker,A,A,A,A\nDate,,,,\n2024-01-02,1,1,1,1\n2024-01-03,1,1,1,1\n"),
-		[]byte("Ticker\nPrice\nDate\n"), []byte("Price,\nTicker,\n\"\"\n"),
-		[]byte("time,open,high,low,close,symbol\n2024-01-02T10:00Z,1e-300,1e300,1e-308,1,A\n2024-01-02T10:05+05:30,1,1,1,1,A\n"),
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		s, report, err := read(bytes.NewReader(text), "fuzz.csv")
-		if err != nil {
-			if !strings.HasPrefix(err.Error(), "market: fuzz.csv:") {
-				t.Errorf("error without a place: %v", err)
-			}
-			return
-		}
-		if widened, err := s.Validate(); widened != 0 || err != nil || report.Rows != len(s.Candles) || s.Interval <= 0 {
-			t.Fatalf("read gave a series that is not valid: %d widened, %v, %+v", widened, err, report)
-		}
-		var out bytes.Buffer
-		if err := WriteCSV(&out, s); err != nil {
-			t.Fatal(err)
-		}
-		again, _, err := read(&out, "again.csv")
-		if err != nil || !sameCandles(again.Candles, s.Candles) {
-			t.Fatalf("read(WriteCSV(s)) differs from s: %v", err)
-		}
-	})
-}
-
 // read is ReadFile on text.
 func read(r io.Reader, path string) (*Series, Report, error) { return readWith(r, path, Options{}) }
 

@@ -238,7 +238,7 @@ var errNoHeader = errors.New("no line names the columns")
 func namedDialect(lines [][]string, number []int, comma byte, o Options) (*dialect, error) {
 	var best error = errNoHeader
 	for i := range min(len(lines), 20) { // titles, links and remarks may stand before it
-		if len(lines[i]) < 5 {
+		if len(lines[i]) < 2 {
 			continue
 		}
 		at, stacked, err := stackedLayout(lines[i:], number[i:])
