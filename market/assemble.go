@@ -30,12 +30,11 @@ func (t *table) series(report *Report) (*Series, error) {
 
 	report.NewestFirst = t.ascend()
 	t.inOrder()
-	times := t.times()
-	if len(times) < 2 {
+	interval, ok := t.interval()
+	if !ok {
 		t.unique() // says which
 		return nil, cmp.Or(t.faults.err(), t.tooFew())
 	}
-	interval := InferInterval(times)
 	if interval == 0 {
 		return fail("time: the median step is shorter than a second: these are trades, not candles")
 	}
@@ -70,23 +69,23 @@ func (t *table) tooFew() error {
 	switch {
 	case len(t.candles) >= 2 && !t.hopeless():
 		return nil
-	case len(t.changes) == 0:
+	case t.dropped == 0:
 		return fmt.Errorf("market: %s: %d rows, want at least 2", t.path, len(t.candles))
 	}
-	c := t.changes[0]
-	return fmt.Errorf("market: %s: %d rows are left and %d were changed or dropped, the first in line %d: %s: %s",
-		t.path, len(t.candles), len(t.changes), c.Line, c.Field, c.What)
+	c := t.changes[slices.IndexFunc(t.changes, func(c Change) bool { return c.Action == Dropped })]
+	return fmt.Errorf("market: %s: %d rows are left and %d were dropped, the first in line %d: %s: %s",
+		t.path, len(t.candles), t.dropped, c.Line, c.Field, c.What)
 }
 
-// times are those of the rows, each once.
-func (t *table) times() []time.Time {
-	times := make([]time.Time, 0, len(t.candles))
-	for i, c := range t.candles {
-		if i == 0 || !c.Time.Equal(t.candles[i-1].Time) {
-			times = append(times, c.Time)
+// interval is that of the steps between different times.
+func (t *table) interval() (interval Interval, ok bool) {
+	steps := make([]time.Duration, 0, len(t.candles))
+	for i := range len(t.candles) - 1 {
+		if step := t.candles[i+1].Time.Sub(t.candles[i].Time); step > 0 {
+			steps = append(steps, step)
 		}
 	}
-	return times
+	return medianStep(steps), len(steps) > 0
 }
 
 // ascend turns rows that stand newest first, and puts times that name no zone
@@ -247,7 +246,7 @@ func (t *table) unique() {
 		same := sameBits(c, before)
 		switch {
 		case same && t.options.Repair:
-			t.changes = append(t.changes, Change{int(t.lines[i]), c.Time, Dropped, "time", fmt.Sprintf("a copy of line %d", t.lines[prev])})
+			t.drop(t.lines[i], c.Time, "time", fmt.Sprintf("a copy of line %d", t.lines[prev]))
 		case same:
 			t.fault(t.lines[i], c.Time, byRepair, "time", "%s, and the row is a copy", notAfter(c.Time, before.Time))
 		default:

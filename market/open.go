@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -117,7 +118,7 @@ func readContainer(file io.ReaderAt, size int64, name string, o Options, yield f
 		if head, _ := text.Peek(512); isTar(head) {
 			return readTar(text, name, o, yield)
 		}
-		yield(result(readText(text, 0, name, o)))
+		yield(result(readText(text, unpackedSize(file, size), name, o)))
 		return nil
 	case isTar(start):
 		return readTar(io.NewSectionReader(file, 0, size), name, o, yield)
@@ -131,6 +132,15 @@ func readContainer(file io.ReaderAt, size int64, name string, o Options, yield f
 	}
 	yield(result(readText(io.NewSectionReader(file, 0, size), size, name, o)))
 	return nil
+}
+
+// unpackedSize is what a gzip file says of its text, as far as it may be.
+func unpackedSize(file io.ReaderAt, size int64) int64 {
+	var last [4]byte
+	if _, err := file.ReadAt(last[:], size-int64(len(last))); err != nil && err != io.EOF {
+		return 0
+	}
+	return min(int64(binary.LittleEndian.Uint32(last[:])), size*maxUnpacked)
 }
 
 func result(s *Series, r Report, err error) File { return File{s, r, err} }

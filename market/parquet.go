@@ -75,6 +75,7 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 	}
 	t := newTable(path, o)
 	t.symbol, _ = file.Lookup(symbolKey)
+	t.grow(int(min(file.NumRows(), size))) // of which the file says the first
 	if err := t.readColumns(file); err != nil {
 		return fail(err)
 	}

@@ -57,6 +57,7 @@ type table struct {
 	adjusted []float64 // closes, where they are asked for
 	byZone   bool      // the times name their zones
 	changes  []Change
+	dropped  int // of the changes
 	faults   faults
 }
 
@@ -77,10 +78,16 @@ func (t *table) grow(rows int) {
 func (t *table) fault(line int32, at time.Time, remedy remedy, field, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	if t.options.Drop {
-		t.changes = append(t.changes, Change{Line: int(line), Time: at, Action: Dropped, Field: field, What: what})
+		t.drop(line, at, field, what)
 		return
 	}
 	t.faults.add(strconv.Itoa(int(line)), remedy, field, what)
+}
+
+// drop notes that a row was left out.
+func (t *table) drop(line int32, at time.Time, field, what string) {
+	t.changes = append(t.changes, Change{Line: int(line), Time: at, Action: Dropped, Field: field, What: what})
+	t.dropped++
 }
 
 // repair notes what was done to a row.
@@ -91,7 +98,7 @@ func (t *table) repair(line int32, at time.Time, field, format string, args ...a
 // hopeless says that so many rows are at fault that the rest need not be read.
 func (t *table) hopeless() bool {
 	const enough = 1000
-	bad := len(t.changes)
+	bad := t.dropped
 	if t.faults.first != nil {
 		bad = t.faults.first.More + 1
 	}

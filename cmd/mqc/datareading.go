@@ -75,8 +75,6 @@ func settled(err error) string {
 		return "--date-order dmy or mdy settles it"
 	case errors.Is(err, market.ErrDecimal):
 		return "--decimal point or comma settles it"
-	case errors.Is(err, market.ErrSeveral):
-		return "name one after unpacking, or take a folder for --out"
 	case !errors.As(err, &fault):
 		return ""
 	case fault.Repairable:
