@@ -308,10 +308,15 @@ func stackedLayout(lines [][]string, number []int) (at layout, ok bool, err erro
 // or two, then open, high, low and close, then the volume. It is sure where
 // every row has the highest price second and the lowest third.
 func bareLayout(rows [][]string, spelled numbers) (layout, error) {
-	if len(rows) < 2 {
-		return layout{}, errors.New("fewer than 2 rows")
+	width := 0
+	if len(rows) > 0 {
+		width = len(rows[0])
 	}
-	at := layout{width: len(rows[0]), volume: -1, adjusted: -1, ticker: -1, clock: -1}
+	rows = slices.DeleteFunc(slices.Clone(rows), func(row []string) bool { return len(row) != width }) // faults, later
+	if len(rows) < 2 {
+		return layout{}, errors.New("fewer than 2 rows are of one form")
+	}
+	at := layout{width: width, volume: -1, adjusted: -1, ticker: -1, clock: -1}
 	isTime := func(i int) bool {
 		c, err := newClock([]string{strings.TrimSpace(rows[0][i]), strings.TrimSpace(rows[1][i])}, "")
 		if err != nil || isIndexCell(rows[0][i]) {
@@ -347,9 +352,6 @@ func bareLayout(rows [][]string, spelled numbers) (layout, error) {
 	at.open, at.high, at.low, at.close = next, next+1, next+2, next+3
 	moved := false
 	for _, row := range rows {
-		if len(row) != at.width {
-			continue
-		}
 		var price [4]float64
 		for k := range price {
 			var ok bool

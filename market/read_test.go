@@ -82,7 +82,7 @@ func TestReadCSVRefuses(t *testing.T) {
 		"row numbers":       {"time,open,high,low,close\n0,1,1,1,1\n1,1,1,1,1\n", `f.csv: no candle file: numbers such as "0" are no time`},
 		"no rows":           {"Date,Open,High,Low,Close\n", "f.csv: 0 rows, want at least 2"},
 		"one row":           {head, "f.csv: 1 rows, want at least 2"},
-		"one bare row":      {"2024-01-02,10,12,9,11,500\n", "f.csv: no candle file: no line names the columns, and fewer than 2 rows"},
+		"one bare row":      {"2024-01-02,10,12,9,11,500\n", "f.csv: no candle file: no line names the columns, and fewer than 2 rows are of one form"},
 		"other bare order":  {"2024-01-02,10,9,12,11,500\n2024-01-03,10,9,12,11,500\n", "f.csv: no candle file: no line names the columns, and four columns in the order open"},
 		"no close":          {"Date,Open,High,Low,Adj Close\n", "f.csv:1: header: no column for close in"},
 		"the same twice":    {"Date,Open,High,Low,Close,close\n", `f.csv:1: header: "Close" and "close" are the same`},
