@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,13 +67,12 @@ func (a *app) dataGenerate() *cobra.Command {
 // refuseForeign keeps a synthetic market from mixing with real files: a folder
 // may hold nothing but an older synthetic market.
 func refuseForeign(dir string) error {
-	entries, err := os.ReadDir(dir)
+	paths, err := market.Files(dir)
 	if err != nil {
-		return nil // not there yet; writing reports anything else
+		return nil // not there yet, or empty; writing reports anything else
 	}
-	for _, e := range entries {
-		name := e.Name()
-		if strings.Contains(name, ".csv") && !strings.HasPrefix(name, "SYN-") {
+	for _, path := range paths {
+		if name := filepath.Base(path); !strings.HasPrefix(name, "SYN-") {
 			return fmt.Errorf("data: %s holds %s, which is not synthetic: choose another --out", dir, name)
 		}
 	}
