@@ -37,7 +37,7 @@ func readText(r io.Reader, size int64, path string, o Options) (*Series, Report,
 	if err := t.readRows(source, d, size); err != nil {
 		return fail(err)
 	}
-	if d.clock.pending {
+	if d.clock.pending && len(t.candles) > 0 {
 		first := t.candles[0].Time
 		return fail(fmt.Errorf("%d: time: %w: %s or %s", t.lines[0], errDateOrder, first.Format(dayMonth), flip(first).Format(dayMonth)))
 	}
