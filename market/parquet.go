@@ -66,6 +66,9 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 			s, report, err = fail(fmt.Errorf("%w: Parquet that contradicts itself: %v", ErrNotCandles, p))
 		}
 	}()
+	if err := checkFooter(r, size); err != nil {
+		return fail(fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err))
+	}
 	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return fail(fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err))
