@@ -82,6 +82,14 @@ func InferInterval(times []time.Time) Interval {
 	for i := range steps {
 		steps[i] = times[i+1].Sub(times[i])
 	}
+	return medianStep(steps)
+}
+
+// medianStep sorts the steps; without one it is 0.
+func medianStep(steps []time.Duration) Interval {
+	if len(steps) == 0 {
+		return 0
+	}
 	slices.Sort(steps)
 	return roundStep(steps[len(steps)/2])
 }

@@ -1,134 +1,195 @@
 package market
 
 import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
+
+var update = flag.Bool("update", false, "write testdata/real.tsv anew")
 
 // realData is a folder of the records that lie beside a checkout of the
 // project and are never part of it.
 func realData(t *testing.T, folder string) string {
 	t.Helper()
-	dir := filepath.Join("..", "..", "shared", "data", folder)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no market records beside this checkout: %v", err)
+	for _, up := range []string{"../..", "../../.."} { // a second working tree lies deeper
+		dir := filepath.Join(filepath.FromSlash(up), "shared", "data", folder)
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
 	}
-	return dir
+	t.Skipf("no market records beside this checkout: shared/data/%s is missing", folder)
+	return ""
 }
 
-// realFiles gives rows, first and last date as the index of the records states
-// them; the symbol is that of the header, else of the file name.
-var realFiles = []struct {
-	folder, file, symbol, first, last string
-	rows                              int
-}{
-	{"ten", "AAPL_1980-12-12_2024-12-31_1d.csv", "AAPL", "1980-12-12", "2024-12-31", 11105},
-	{"ten", "AMZN_1997-05-15_2024-12-31_1d.csv", "AMZN", "1997-05-15", "2024-12-31", 6953},
-	{"ten", "BTC-USD_2014-09-17_2024-12-31_1d.csv", "BTC-USD", "2014-09-17", "2024-12-31", 3759},
-	{"ten", "GOOGL_2004-08-19_2024-12-31_1d.csv", "GOOGL", "2004-08-19", "2024-12-31", 5127},
-	{"ten", "JPM_1980-03-17_2024-12-31_1d.csv", "JPM", "1980-03-17", "2024-12-31", 11293},
-	{"ten", "META_2012-05-18_2024-12-31_1d.csv", "META", "2012-05-18", "2024-12-31", 3175},
-	{"ten", "MSFT_1986-03-13_2024-12-31_1d.csv", "MSFT", "1986-03-13", "2024-12-31", 9779},
-	{"ten", "NVDA_1999-01-22_2024-12-31_1d.csv", "NVDA", "1999-01-22", "2024-12-31", 6528},
-	{"ten", "TSLA_2010-06-29_2024-12-31_1d.csv", "TSLA", "2010-06-29", "2024-12-31", 3652},
-	{"ten", "V_2015-01-02_2024-12-30_1d.csv", "V", "2015-01-02", "2024-12-30", 2515},
-
-	{"daily", "AAPL.csv.gz", "AAPL", "1980-12-12", "2024-12-31", 11105},
-	{"daily", "AMZN.csv.gz", "AMZN", "1997-05-15", "2024-12-31", 6953},
-	{"daily", "BTC-USD.csv", "BTC-USD", "2014-09-17", "2024-12-31", 3759},
-	{"daily", "GOOG.csv", "GOOG", "2004-08-19", "2013-03-01", 2148},
-	{"daily", "GOOGL.csv.gz", "GOOGL", "2004-08-19", "2024-12-31", 5127},
-	{"daily", "JPM.csv.gz", "JPM", "1980-03-17", "2024-12-31", 11293},
-	{"daily", "META.csv", "META", "2016-06-28", "2024-12-31", 2142},
-	{"daily", "META.csv.gz", "META", "2012-05-18", "2024-12-31", 3175},
-	{"daily", "MSFT.csv.gz", "MSFT", "1986-03-13", "2024-12-31", 9779},
-	{"daily", "NVDA.csv", "NVDA", "2016-06-28", "2024-12-31", 2142},
-	{"daily", "NVDA.csv.gz", "NVDA", "2011-01-03", "2024-12-31", 3522},
-	{"daily", "StockPredict-NVDA.csv.gz", "StockPredict-NVDA", "1999-01-22", "2024-12-31", 6528},
-	{"daily", "TSLA.csv.gz", "TSLA", "2010-06-29", "2024-12-31", 3652},
-	{"daily", "sp500-ohlc-AAPL.csv.gz", "sp500-ohlc-AAPL", "1984-09-07", "2024-12-31", 10160},
-
-	{"daily-three-line-header", "AAPL.csv", "AAPL", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "AMZN.csv", "AMZN", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "BTC_USD.csv", "BTC-USD", "2015-01-01", "2024-12-30", 3652},
-	{"daily-three-line-header", "DJI.csv", "^DJI", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "ETH_USD.csv", "ETH-USD", "2017-11-09", "2024-12-30", 2609},
-	{"daily-three-line-header", "FTSE.csv", "^FTSE", "2015-01-02", "2024-12-30", 2524},
-	{"daily-three-line-header", "GOOGL.csv", "GOOGL", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "GSPC.csv", "^GSPC", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "IXIC.csv", "^IXIC", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "JNJ.csv", "JNJ", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "JPM.csv", "JPM", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "MSFT.csv", "MSFT", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "N225.csv", "^N225", "2015-01-05", "2024-12-30", 2445},
-	{"daily-three-line-header", "TSLA.csv", "TSLA", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "V.csv", "V", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "VIX.csv", "^VIX", "2015-01-02", "2024-12-30", 2515},
-	{"daily-three-line-header", "XOM.csv", "XOM", "2015-01-02", "2024-12-30", 2515},
+// realFiles lists all of the records.
+func realFiles(t *testing.T) (dir string, paths []string) {
+	dir = realData(t, "")
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && !hasExt(path, ".md") {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, paths
 }
 
-func TestRealFiles(t *testing.T) {
-	realData(t, "ten")
-	for _, want := range realFiles {
-		path := filepath.Join(realData(t, want.folder), want.file)
-		s, got, err := ReadCSV(path)
-		if err != nil {
-			t.Errorf("ReadCSV: %v", err)
+// fact says what reading a file gives, without a price.
+func fact(path string, o Options) string {
+	read, rows, changes := 0, 0, 0
+	var one File
+	var refused []string
+	for f := range ReadEach(path, o) {
+		if f.Err != nil {
+			refused = append(refused, strings.TrimSpace(strings.TrimPrefix(f.Report.Path[len(path):], "/")+" "+strings.TrimSpace(reason(f))))
 			continue
 		}
-		if got.Rows != want.rows || len(s.Candles) != want.rows || got.Symbol != want.symbol || got.Interval != Day ||
-			stamp(got.First) != want.first || stamp(got.Last) != want.last {
-			t.Errorf("ReadCSV(%s) = %+v, want %d rows of %s, 1d, %s to %s", path, got, want.rows, want.symbol, want.first, want.last)
+		one = f
+		read, rows, changes = read+1, rows+f.Report.Rows, changes+len(f.Report.Changes)
+	}
+	text := "refused"
+	switch {
+	case read == 1:
+		r := one.Report
+		text = fmt.Sprintf("%s %d %s %s", r.Interval, r.Rows, stamp(r.First), stamp(r.Last))
+		for _, note := range []struct {
+			name string
+			n    int
+		}{{"widened", r.Widened}, {"gaps", r.Gaps.Count}, {"stale", r.Stale.Count}, {"idle", r.Idle.Count}, {"jumps", len(r.Jumps)}, {"changes", len(r.Changes)}} {
+			if note.n > 0 {
+				text += fmt.Sprintf(" %s %d", note.name, note.n)
+			}
 		}
-		if want.folder == "ten" {
-			t.Logf("%s: widened %d, zero volume %d, flat %d, largest move %.2f", got.Symbol, got.Widened, got.ZeroVolume, got.Flat, got.MaxMove)
-			// Prices of these are adjusted for dividends in floating point.
-			if dozens := want.symbol == "AAPL" || want.symbol == "JPM" || want.symbol == "MSFT"; dozens && got.Widened < 12 {
-				t.Errorf("%s: %d rows widened, want dozens", got.Symbol, got.Widened)
+	case read > 1:
+		text = fmt.Sprintf("%d read, %d rows, %d changes, %d refused", read, rows, changes, len(refused))
+	}
+	return strings.TrimRight(text+" "+strings.Join(refused, "; "), " ")
+}
+
+// reason is a refusal without a price.
+func reason(f File) string {
+	var fault *FaultError
+	switch {
+	case errors.As(f.Err, &fault):
+		return fmt.Sprintf("%s %s +%d", fault.Place, fault.Field, fault.More)
+	case errors.Is(f.Err, ErrDateOrder):
+		return "date order"
+	}
+	_, text, _ := strings.Cut(strings.TrimPrefix(f.Err.Error(), "market: "), f.Report.Path)
+	return strings.TrimPrefix(text, ":")
+}
+
+// Every record is read or refused as it was when somebody looked at it last,
+// and again when everything that options can do is asked for.
+func TestRealFilesAsBefore(t *testing.T) {
+	dir, paths := realFiles(t)
+	var got strings.Builder
+	got.WriteString("file\tplain\twith date order mdy, repair and drop\n")
+	for _, path := range paths {
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&got, "%s\t%s\t%s\n", filepath.ToSlash(name), fact(path, Options{}), fact(path, Options{DateOrder: MonthFirst, Repair: true, Drop: true}))
+	}
+	golden := filepath.Join("testdata", "real.tsv")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
+		t.Errorf("the records read otherwise than before (-want +got):\n%s", diff)
+	}
+}
+
+// The index of the records was made by another reader: rows, interval and range
+// of what is read without options agree with it.
+func TestRealFilesAgreeWithTheirIndex(t *testing.T) {
+	index, err := os.ReadFile(filepath.Join(realData(t, ""), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := 0
+	for line := range strings.Lines(string(index)) {
+		cells := strings.Split(line, " | ")
+		if len(cells) != 7 || strings.Contains(line, "| file |") {
+			continue
+		}
+		folder, file, interval, quirks := strings.TrimPrefix(cells[0], "| "), cells[1], cells[2], cells[6]
+		rows, err := strconv.Atoi(cells[3])
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		listed++
+		path := filepath.Join(realData(t, folder), file)
+		clean := strings.HasPrefix(quirks, "clean")
+		got := 0
+		var r Report
+		for f := range ReadEach(path, Options{Repair: folder == "universe"}) {
+			if f.Err != nil {
+				if clean {
+					t.Errorf("%s is clean and refused: %v", file, f.Err)
+				}
+				got = -1
+				break
+			}
+			r = f.Report
+			got += r.Rows
+		}
+		if got < 0 {
+			continue
+		}
+		if got != rows || r.Interval.String() != interval {
+			t.Errorf("%s: %d rows of %s, the index says %d of %s", path, got, r.Interval, rows, interval)
+		}
+		for i, at := range []time.Time{r.First, r.Last} {
+			want, err := time.Parse("2006-01-02 15:04:05", cells[4+i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The index has daily stamps in UTC, as of local midnights.
+			if r.Interval < Day && !at.Equal(want) || at.Sub(want).Abs() >= 24*time.Hour {
+				t.Errorf("%s: %v, the index says %v", path, at, want)
 			}
 		}
 	}
-}
-
-// Oil had a negative price on 2020-04-20, in line 1334 with the three of the
-// header.
-func TestRealNegativePrice(t *testing.T) {
-	path := filepath.Join(realData(t, "daily-three-line-header"), "CL=F.csv")
-	_, _, err := ReadCSV(path)
-	if err == nil || !strings.HasPrefix(err.Error(), "market: "+path+":1334: ") {
-		t.Errorf("ReadCSV = %v, want %s:1334: …", err, path)
+	if listed < 100 {
+		t.Errorf("%d files in the index, want more than a hundred", listed)
 	}
 }
 
 func TestRealFolders(t *testing.T) {
-	series, _, err := ReadDir(realData(t, "ten"))
+	series, reports, err := ReadDir(realData(t, "ten"))
 	if err != nil || len(series) != 10 || series[0].Symbol != "AAPL" || series[9].Symbol != "V" {
-		t.Errorf("ReadDir(ten) = %d series, %v, want AAPL … V", len(series), err)
+		t.Fatalf("ReadDir(ten) = %d series, %v, want AAPL … V", len(series), err)
+	}
+	// Prices of these are adjusted for dividends in floating point.
+	for _, r := range reports {
+		if dozens := slices.Contains([]string{"AAPL", "JPM", "MSFT"}, r.Symbol); dozens && r.Widened < 12 {
+			t.Errorf("%s: %d rows widened, want dozens", r.Symbol, r.Widened)
+		}
 	}
 	// The folder holds META and NVDA twice, of two vendors.
 	_, _, err = ReadDir(realData(t, "daily"))
 	if err == nil || strings.Count(err.Error(), " is also in ") != 2 {
 		t.Errorf("ReadDir(daily) = %v, want META and NVDA refused", err)
-	}
-}
-
-// Files of other layouts are read right or refused with a place; here only that
-// none of them stops the program.
-func TestRealOddFiles(t *testing.T) {
-	for _, folder := range []string{"messy", "intraday"} {
-		entries, err := os.ReadDir(realData(t, folder))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, entry := range entries {
-			path := filepath.Join(realData(t, folder), entry.Name())
-			_, report, err := ReadCSV(path)
-			if err != nil && !strings.HasPrefix(err.Error(), "market: "+path+":") {
-				t.Errorf("error without a place: %v", err)
-			}
-			t.Logf("%s: %s %s, %d rows, %v", path, report.Symbol, report.Interval, report.Rows, err)
-		}
 	}
 }

@@ -124,7 +124,7 @@ func (s *Series) load(dir, want string) error {
 	if hashBytes(text) != want {
 		return fmt.Errorf("market: %s: not the file that was generated", path)
 	}
-	file, _, err := read(bytes.NewReader(text), path)
+	file, _, err := readText(bytes.NewReader(text), int64(len(text)), path, Options{})
 	if err != nil {
 		return err
 	}

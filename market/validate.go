@@ -1,9 +1,9 @@
 package market
 
 import (
-	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -23,47 +23,44 @@ func (s *Series) Validate() (widened int, err error) {
 	if name == "" {
 		name = s.Symbol
 	}
-	faults := faults{file: name}
-	widened = validate(s.Candles, &faults, func(i int) string { return fmt.Sprintf("candle %d", i) })
-	return widened, faults.err()
-}
-
-// validate is [Series.Validate] with the place of candle i in words of the
-// caller's.
-func validate(candles []Candle, faults *faults, place func(int) string) (widened int) {
-	for i := range candles {
-		c := &candles[i]
-		if i > 0 && !c.Time.After(candles[i-1].Time) {
-			faults.add(place(i), "time", "%s is not after %s", stamp(c.Time), stamp(candles[i-1].Time))
+	faults := faults{path: name}
+	for i := range s.Candles {
+		c := &s.Candles[i]
+		if i > 0 && !c.Time.After(s.Candles[i-1].Time) {
+			faults.add("candle "+strconv.Itoa(i), byDrop, "time", notAfter(c.Time, s.Candles[i-1].Time))
 			continue
 		}
-		did, field, what := c.settle()
+		did, _, field, what := c.settle()
 		if what != "" {
-			faults.add(place(i), field, "%s", what)
+			faults.add("candle "+strconv.Itoa(i), byDrop, field, what)
 			continue
 		}
 		if did {
 			widened++
 		}
 	}
-	return widened
+	return widened, faults.err()
+}
+
+func notAfter(t, before time.Time) string {
+	return fmt.Sprintf("%s is not after %s", stamp(t), stamp(before))
 }
 
 // settle widens c by rounding errors; what is empty if c is valid afterwards.
-func (c *Candle) settle() (widened bool, field, what string) {
+func (c *Candle) settle() (widened bool, help remedy, field, what string) {
 	for _, p := range []struct {
 		field string
 		value float64
 	}{{"open", c.Open}, {"high", c.High}, {"low", c.Low}, {"close", c.Close}} {
 		switch {
 		case math.IsNaN(p.value) || math.IsInf(p.value, 0):
-			return false, p.field, fmt.Sprintf("%v is no finite price", p.value)
+			return false, byDrop, p.field, fmt.Sprintf("%v is no finite price", p.value)
 		case p.value <= 0:
-			return false, p.field, fmt.Sprintf("%v is not positive", p.value)
+			return false, byDrop, p.field, fmt.Sprintf("%v is not positive", p.value)
 		}
 	}
 	if c.Volume < 0 || math.IsInf(c.Volume, 0) { // NaN: the source has none
-		return false, "volume", fmt.Sprintf("%v is no volume", c.Volume)
+		return false, byRepair, "volume", fmt.Sprintf("%v is no volume", c.Volume)
 	}
 
 	top, topName := c.Open, "open"
@@ -76,47 +73,26 @@ func (c *Candle) settle() (widened bool, field, what string) {
 	}
 	if c.High < top {
 		if (top-c.High)/top > rounding {
-			return false, "high", fmt.Sprintf("%v below %s %v", c.High, topName, top)
+			return false, byRepair, "high", fmt.Sprintf("%v below %s %v", c.High, topName, top)
 		}
 		c.High, widened = top, true
 	}
 	if c.Low > bottom {
 		if (c.Low-bottom)/bottom > rounding {
-			return false, "low", fmt.Sprintf("%v above %s %v", c.Low, bottomName, bottom)
+			return false, byRepair, "low", fmt.Sprintf("%v above %s %v", c.Low, bottomName, bottom)
 		}
 		c.Low, widened = bottom, true
 	}
-	return widened, "", ""
+	return widened, byNothing, "", ""
 }
 
-// faults keeps the first fault of a file and counts the others: a bad file is
-// told in one line, whatever its length.
-type faults struct {
-	file  string
-	first string
-	more  int
-}
-
-// add takes a fault of one row; place is a line number or a candle.
-func (f *faults) add(place, field, format string, args ...any) {
-	if f.first != "" {
-		f.more++
-		return
+// mend makes c valid where its prices are: the high and the low are the largest
+// and the smallest of the four, and a volume that is none is missing.
+func (c *Candle) mend() {
+	c.High, c.Low = max(c.Open, c.High, c.Low, c.Close), min(c.Open, c.High, c.Low, c.Close)
+	if c.Volume < 0 || math.IsInf(c.Volume, 0) {
+		c.Volume = math.NaN()
 	}
-	f.first = fmt.Sprintf("market: %s:%s: %s: %s", f.file, place, field, fmt.Sprintf(format, args...))
-}
-
-// err is nil without a fault.
-func (f *faults) err() error {
-	switch {
-	case f.first == "":
-		return nil
-	case f.more == 0:
-		return errors.New(f.first)
-	case f.more == 1:
-		return errors.New(f.first + " (and 1 more row at fault)")
-	}
-	return fmt.Errorf("%s (and %d more rows at fault)", f.first, f.more)
 }
 
 // stamp prints a time as short as it can be.

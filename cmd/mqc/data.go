@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,11 +13,11 @@ import (
 func (a *app) data() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "data",
-		Short: "Make, download or check candle files",
+		Short: "Make, download, check and convert candle files",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.dataGenerate(), a.dataFetch(), a.dataCheck())
+	c.AddCommand(a.dataGenerate(), a.dataFetch(), a.dataCheck(), a.dataConvert(), a.dataResample())
 	return c
 }
 
@@ -69,87 +67,16 @@ func (a *app) dataGenerate() *cobra.Command {
 // refuseForeign keeps a synthetic market from mixing with real files: a folder
 // may hold nothing but an older synthetic market.
 func refuseForeign(dir string) error {
-	entries, err := os.ReadDir(dir)
+	paths, err := market.Files(dir)
 	if err != nil {
-		return nil // not there yet; writing reports anything else
+		return nil // not there yet, or empty; writing reports anything else
 	}
-	for _, e := range entries {
-		name := e.Name()
-		if strings.Contains(name, ".csv") && !strings.HasPrefix(name, "SYN-") {
+	for _, path := range paths {
+		if name := filepath.Base(path); !strings.HasPrefix(name, "SYN-") {
 			return fmt.Errorf("data: %s holds %s, which is not synthetic: choose another --out", dir, name)
 		}
 	}
 	return nil
-}
-
-func (a *app) dataCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:     "check PATH...",
-		Short:   "Say what candle files hold, or why they are refused",
-		Example: "  mqc data check data\n  mqc data check AAPL.csv BTC.csv.gz",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, paths []string) error {
-			groups, err := candleFiles(paths)
-			if err != nil {
-				return err
-			}
-			type result struct {
-				market.Report
-				Error string `json:"error,omitempty"`
-			}
-			var results []result
-			var failed, together []error
-			t := newTable("file", "symbol", "interval", "rows", "first", "last", "widened", "zero vol.", "largest move")
-			for _, files := range groups {
-				var series []*market.Series
-				for _, f := range files {
-					one, r, err := market.ReadCSV(f)
-					if err != nil {
-						failed = append(failed, err)
-						results = append(results, result{market.Report{Path: f}, err.Error()})
-						continue
-					}
-					series = append(series, one)
-					results = append(results, result{Report: r})
-					t.add(filepath.Base(f), r.Symbol, r.Interval, r.Rows, r.First.Format("2006-01-02"), r.Last.Format("2006-01-02"),
-						r.Widened, r.ZeroVolume, fmt.Sprintf("%.2f on %s", r.MaxMove, r.MaxMoveTime.Format("2006-01-02")))
-				}
-				together = append(together, market.CheckTogether(series)...)
-			}
-			if a.json {
-				if err := a.printJSON(results); err != nil {
-					return err
-				}
-			} else {
-				a.say("%s", t)
-				a.say("%d read, %d refused", len(results)-len(failed), len(failed))
-			}
-			if len(failed) == 0 {
-				// What is fine alone may not stand together in a folder.
-				failed = together
-			}
-			return errors.Join(failed...)
-		},
-	}
-}
-
-// candleFiles lists the files that paths name: a group for each path, a folder
-// by its candle files.
-func candleFiles(paths []string) (groups [][]string, err error) {
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("data: %w", err)
-		}
-		files := []string{p}
-		if info.IsDir() {
-			if files, err = market.Files(p); err != nil {
-				return nil, err
-			}
-		}
-		groups = append(groups, files)
-	}
-	return groups, nil
 }
 
 // loadTruth returns the synthetic market of a folder, or nil where the folder

@@ -19,12 +19,15 @@ import (
 // hint says what to try after an error.
 func hint(err error) string {
 	var usage *usageError
+	var reading *readingError
 	text := err.Error()
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
 	case errors.Is(err, errNoAsset):
 		return hintAsset()
+	case errors.As(err, &reading):
+		return reading.hint
 	case errors.Is(err, market.ErrNoData):
 		return "put CSV files there, or make a synthetic market: mqc data generate"
 	case errors.Is(err, feed.ErrUnknown):

@@ -20,12 +20,12 @@ import (
 
 // source says where a run's candles or tokens come from: one of the three.
 type source struct {
-	Folder string `json:"folder,omitempty"` // of CSV files
+	Folder string `json:"folder,omitempty"` // of candle files
 	CSV    string `json:"csv,omitempty"`    // one asset
 	Tokens string `json:"tokens,omitempty"` // a token file
 }
 
-// openSource tells a folder, a CSV file and a token file apart.
+// openSource tells a folder, a candle file and a token file apart.
 func openSource(path string) (source, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -35,8 +35,10 @@ func openSource(path string) (source, error) {
 		return source{}, fmt.Errorf("data: %w", err)
 	case info.IsDir():
 		return source{Folder: path}, nil
-	case strings.HasSuffix(path, ".txt"):
-		return source{Tokens: path}, nil
+	case strings.HasSuffix(path, ".txt"): // tokens, but for exporters that write candles so
+		if _, _, err := market.ReadCSV(path); errors.Is(err, market.ErrNotCandles) {
+			return source{Tokens: path}, nil
+		}
 	}
 	return source{CSV: path}, nil
 }

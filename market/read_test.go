@@ -3,6 +3,7 @@ package market
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -63,40 +64,59 @@ func TestReadCSVRefuses(t *testing.T) {
 		return "Price,Close,High,Low,Open,Volume\n" + tickers + "\n" + index + "\n2024-01-02,11,12,9,10,5\n2024-01-03,11,12,9,10,5\n"
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":                {"", "f.csv:0: header: the file ends here"},
-		"only blank lines":     {"\n\n", "f.csv:2: header: the file ends here"},
-		"no rows":              {"Date,Open,High,Low,Close\n", "f.csv: 0 rows, want at least 2"},
-		"one row":              {head, "f.csv: 1 rows, want at least 2"},
-		"no header":            {"2024-01-02,10,12,9,11,500\n", "f.csv:1: header: no column for time, open, high, low, close in"},
-		"semicolons":           {strings.ReplaceAll(head, ",", ";"), "f.csv:1: header: no column for"},
-		"no close":             {"Date,Open,High,Low,Adj Close\n", "f.csv:1: header: no column for close in"},
-		"two times":            {"Date,Time,Open,High,Low,Close\n", `f.csv:1: header: "Date" and "Time" both name the time`},
-		"binary header":        {"\x00\xff\xfe\n", "f.csv:1: line: not UTF-8 text"},
-		"endless line":         {strings.Repeat("x", 100_000), "f.csv:1: line: longer than 65536 bytes"},
-		"endless quote":        {"Date,\"Open,High\n", "f.csv:1: line: quotes do not match"},
-		"cut gzip":             {"\x1f\x8b\x08", "f.csv: unexpected EOF"},
-		"two tickers":          {three("Ticker,A,A,B,A,A", "Date,,,,,"), `f.csv:2: ticker: "B" beside "A", want one asset`},
-		"no index line":        {three("Ticker,A,A,A,A,A", "2024-01-01,1,1,1,1,1"), "f.csv:3: header: third line begins with"},
-		"price, no ticker":     {three("Volume,A,A,A,A,A", "Date,,,,,"), `f.csv:1: header: first column is "Price", want the time`},
-		"header ends":          {"Price,Close,High,Low,Open,Volume\n", "f.csv:1: header: the file ends here"},
-		"short row":            {head + "2024-01-03,10,12\n", "f.csv:3: row: 3 columns, the header has 6"},
-		"empty price":          {head + "2024-01-03,10,12,,11,500\n", "f.csv:3: low: empty"},
-		"word":                 {head + "2024-01-03,ten,12,9,11,500\n", `f.csv:3: open: "ten" is no number`},
-		"thousands":            {head + "2024-01-03,10,12,9,\"1,100\",500\n", `f.csv:3: close: "1,100" is no number`},
-		"NaN":                  {head + "2024-01-03,NaN,12,9,11,500\n", "f.csv:3: open: NaN is no finite price"},
-		"infinite":             {head + "2024-01-03,10,Inf,9,11,500\n", "f.csv:3: high: +Inf is no finite price"},
-		"zero":                 {head + "2024-01-03,10,12,0,11,500\n", "f.csv:3: low: 0 is not positive"},
-		"negative volume":      {head + "2024-01-03,10,12,9,11,-5\n", "f.csv:3: volume: -5 is no volume"},
-		"high below close":     {head + "2024-01-03,10,10.5,9,11,500\n", "f.csv:3: high: 10.5 below close 11"},
-		"low above open":       {head + "2024-01-03,10,12,10.5,11,500\n", "f.csv:3: low: 10.5 above open 10"},
-		"high below low":       {head + "2024-01-03,10,9,12,11,500\n", "f.csv:3: high: 9 below close 11"},
-		"same date twice":      {head + "2024-01-02,10,12,9,11,500\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02"},
-		"backwards":            {head + "2024-01-01,10,12,9,11,500\n2023-12-31,10,12,9,11,1\n", "f.csv:3: time: 2024-01-01 is not after 2024-01-02 (and 1 more row at fault)"},
-		"figures with slashes": {"Date,Open,High,Low,Close\n01/02/2024,10,12,9,11\n", `f.csv:2: time: "01/02/2024" is no time in a known form`},
-		"two spellings":        {head + "2024-01-03 00:00:00,10,12,9,11,500\n", `f.csv:3: time: "2024-01-03 00:00:00" is no time of the form "2006-01-02"`},
-		"distant year":         {head + "9024-01-03,10,12,9,11,500\n", "f.csv:3: time: year 9024 is outside of"},
-		"two in ticker column": {"Date,Open,High,Low,Close,Symbol\n2024-01-02,1,1,1,1,A\n2024-01-03,1,1,1,1,B\n", `f.csv:3: ticker: "B" after "A"`},
-		"counts":               {head + "2024-01-03,-1,12,9,11,5\nx\ny\n2024-01-04,a,12,9,11,5\n", "f.csv:4: row: 1 columns, the header has 6 (and 2 more rows at fault)"},
+		"empty":             {"", "f.csv: no candle file: the file is empty"},
+		"only blank lines":  {"\n\n", "f.csv: no candle file: no line at its beginning names columns"},
+		"prose":             {"Candles were made of tallow,\nbut not any more.\n", "f.csv: no candle file: no line at its beginning names columns"},
+		"binary":            {"\x00\xff\xfe\n", "f.csv: no candle file: byte 0 is 0x00, so it is no text"},
+		"endless line":      {strings.Repeat("x", 100_000), "f.csv: no candle file: the first line is longer than 65536 bytes"},
+		"endless line late": {head + strings.Repeat("x", 100_000), "f.csv:3: line: longer than 65536 bytes"},
+		"noise late":        {head + strings.Repeat("2024-01-02,1,1,1,1,1\n", 4000) + "\xff\xfe\n", "f.csv:4003: line: not UTF-8 text"},
+		"web page":          {"\n<!DOCTYPE html>\n<html>\n", "f.csv: no candle file: it is a web page"},
+		"JSON":              {"[[1,2,3,4,5]]", "f.csv: no candle file: it is JSON"},
+		"workbook":          {"\xd0\xcf\x11\xe0", "f.csv: no candle file: it is an old Excel workbook"},
+		"bzip2":             {"BZh9", "f.csv: no candle file that can be read: it is compressed by bzip2"},
+		"cut gzip":          {"\x1f\x8b\x08", "f.csv: gzip: unexpected EOF"},
+		"cut zip":           {"PK\x03\x04", "f.csv: zip: "},
+		"Parquet in name":   {"PAR1 and nothing more", "f.csv: no candle file: Parquet: "},
+		"tokens":            {"17 4 200 511\n", "f.csv: no candle file: no line at its beginning names columns"},
+		"row numbers":       {"time,open,high,low,close\n0,1,1,1,1\n1,1,1,1,1\n", `f.csv: no candle file: numbers such as "0" are no time`},
+		"no rows":           {"Date,Open,High,Low,Close\n", "f.csv: 0 rows, want at least 2"},
+		"one row":           {head, "f.csv: 1 rows, want at least 2"},
+		"one bare row":      {"2024-01-02,10,12,9,11,500\n", "f.csv: no candle file: no line names the columns, and fewer than 2 rows are of one form"},
+		"other bare order":  {"2024-01-02,10,9,12,11,500\n2024-01-03,10,9,12,11,500\n", "f.csv: no candle file: no line names the columns, and four columns in the order open"},
+		"no close":          {"Date,Open,High,Low,Adj Close\n", "f.csv:1: header: no column for close in"},
+		"the same twice":    {"Date,Open,High,Low,Close,close\n", `f.csv:1: header: "Close" and "close" are the same`},
+		"endless quote":     {head + "\"2024-01-03,1,1,1,1,1\n", "f.csv:3: line: quotes do not match"},
+		"two tickers":       {three("Ticker,A,A,B,A,A", "Date,,,,,"), `f.csv:2: ticker: "B" beside "A", want one asset`},
+		"no index line":     {three("Ticker,A,A,A,A,A", "2024-01-01,1,1,1,1,1"), "f.csv:3: header: third line begins with"},
+		"price, no ticker":  {three("Volume,A,A,A,A,A", "Date,,,,,"), `f.csv:1: header: no column for time in "Price,Close`},
+		"short row":         {head + "2024-01-03,10,12\n", "f.csv:3: row: 3 columns, the header has 6"},
+		"empty price":       {head + "2024-01-03,10,12,,11,500\n", "f.csv:3: low: empty"},
+		"word":              {head + "2024-01-03,ten,12,9,11,500\n", `f.csv:3: open: "ten" is no number`},
+		"NaN":               {head + "2024-01-03,NaN,12,9,11,500\n", `f.csv:3: open: "NaN" is a missing value`},
+		"infinite":          {head + "2024-01-03,10,Inf,9,11,500\n", `f.csv:3: high: "Inf" is no number`},
+		"hexadecimal":       {head + "2024-01-03,10,0x1p4,9,11,500\n", `f.csv:3: high: "0x1p4" is no number`},
+		"zero":              {head + "2024-01-03,10,12,0,11,500\n", "f.csv:3: low: 0 is not positive"},
+		"negative volume":   {head + "2024-01-03,10,12,9,11,-5\n", "f.csv:3: volume: -5 is no volume"},
+		"high below close":  {head + "2024-01-03,10,10.5,9,11,500\n", "f.csv:3: high: 10.5 below close 11"},
+		"low above open":    {head + "2024-01-03,10,12,10.5,11,500\n", "f.csv:3: low: 10.5 above open 10"},
+		"high below low":    {head + "2024-01-03,10,9,12,11,500\n", "f.csv:3: high: 9 below close 11"},
+		"same date twice":   {head + "2024-01-02,10,12,9,11,500\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02, and the row is a copy"},
+		"two of one date":   {head + "2024-01-02,10,12,9,11,501\n2024-01-03,1,1,1,1,1\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02"},
+		"backwards": {
+			head + "2024-01-01,1,1,1,1,1\n2024-01-03,1,1,1,1,1\n2024-01-02,1,1,1,1,2\n2024-01-05,1,1,1,1,1\n2024-01-06,1,1,1,1,1\n",
+			"f.csv:3: time: 2024-01-01 is not after 2024-01-02 (and 1 more row at fault)",
+		},
+		"order of dates":        {"Date,Open,High,Low,Close\n01/02/2024,10,12,9,11\n02/02/2024,1,1,1,1\n", "f.csv:2: time: the order of the dates: day and month could change places in every date: 1 February 2024 or 2 January 2024"},
+		"decimal sign":          {"Date;Open;High;Low;Close\n2024-01-02;1,100;1,200;1,000;1,100\n", `f.csv:2: the decimal sign: "1,100" could be one and a fraction`},
+		"two decimal signs":     {"Date;Open;High;Low;Close\n2024-01-02;1,5;1.5;1,5;1,5\n", `f.csv:2: the decimal sign: "1.5" and "1,5" stand in one file`},
+		"two spellings":         {head + "3 Jan 2024,10,12,9,11,500\n", `f.csv:3: time: "3 Jan 2024" is spelled otherwise than the times before`},
+		"a zone here and there": {head + "2024-01-03 00:00Z,10,12,9,11,500\n", "f.csv:3: time: \"2024-01-03 00:00Z\" differs from the times before in naming a time zone"},
+		"distant year":          {head + "9024-01-03,10,12,9,11,500\n", "f.csv:3: time: year 9024 is outside of"},
+		"no day":                {head + "2024-02-30,10,12,9,11,500\n", `f.csv:3: time: "2024-02-30" is no day of the calendar`},
+		"two in ticker column":  {"Date,Open,High,Low,Close,Symbol\n2024-01-02,1,1,1,1,A\n2024-01-03,1,1,1,1,B\n", `f.csv:3: ticker: "B" after "A"`},
+		"counts":                {head + "2024-01-03,-1,12,9,11,5\nx\ny\n2024-01-04,a,12,9,11,5\n", "f.csv:4: row: 1 columns, the header has 6 (and 2 more rows at fault)"},
+		"noise of rows":         {head + strings.Repeat("2024-01-03,a,12,9,11,5\n", 5000), `f.csv:3: open: "a" is no number (and more than 999 more rows at fault)`},
 		"ticks": {
 			"Date,Open,High,Low,Close\n2024-01-02 00:00:00.1,1,1,1,1\n2024-01-02 00:00:00.2,1,1,1,1\n2024-01-02 00:00:00.3,1,1,1,1\n",
 			"f.csv: time: the median step is shorter than a second",
@@ -194,7 +214,7 @@ func TestReadDir(t *testing.T) {
 	for _, want := range []string{
 		"B_2024_1d.csv: symbol B is also in " + filepath.Join(dir, "B_2023_1d.csv"),
 		"C.csv: interval 1w, but " + filepath.Join(dir, "A.CSV") + " has 1d",
-		"D.csv:1: header: no column",
+		"D.csv: no candle file",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ReadDir = %v, want also %q", err, want)
@@ -225,39 +245,19 @@ func TestWriteCSVRoundTrip(t *testing.T) {
 	}
 }
 
-func FuzzReadCSV(f *testing.F) {
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	w.Write([]byte(good))
-	w.Close()
-	for _, seed := range [][]byte{
-		[]byte(good), packed.Bytes(), packed.Bytes()[:20], nil, []byte("\ufeff,Open,High,Low,Close\n"),
-		[]byte("Price,Close,High,Low,Open\nTicker,A,A,A,A\nDate,,,,\n2024-01-02,1,1,1,1\n2024-01-03,1,1,1,1\n"),
-		[]byte("Ticker\nPrice\nDate\n"), []byte("Price,\nTicker,\n\"\"\n"),
-		[]byte("time,open,high,low,close,symbol\n2024-01-02T10:00Z,1e-300,1e300,1e-308,1,A\n2024-01-02T10:05+05:30,1,1,1,1,A\n"),
-	} {
-		f.Add(seed)
+// read is ReadFile on text.
+func read(r io.Reader, path string) (*Series, Report, error) { return readWith(r, path, Options{}) }
+
+func readWith(r io.Reader, path string, o Options) (*Series, Report, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, Report{}, err
 	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		s, report, err := read(bytes.NewReader(text), "fuzz.csv")
-		if err != nil {
-			if !strings.HasPrefix(err.Error(), "market: fuzz.csv:") {
-				t.Errorf("error without a place: %v", err)
-			}
-			return
-		}
-		if widened, err := s.Validate(); widened != 0 || err != nil || report.Rows != len(s.Candles) || s.Interval <= 0 {
-			t.Fatalf("read gave a series that is not valid: %d widened, %v, %+v", widened, err, report)
-		}
-		var out bytes.Buffer
-		if err := WriteCSV(&out, s); err != nil {
-			t.Fatal(err)
-		}
-		again, _, err := read(&out, "again.csv")
-		if err != nil || !sameCandles(again.Candles, s.Candles) {
-			t.Fatalf("read(WriteCSV(s)) differs from s: %v", err)
-		}
-	})
+	var f File
+	if err := readContainer(bytes.NewReader(text), int64(len(text)), path, o, func(got File) bool { f = got; return false }); err != nil {
+		return nil, Report{Path: path}, err
+	}
+	return f.Series, f.Report, f.Err
 }
 
 func day(y, m, d int) time.Time { return time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC) }

@@ -1,0 +1,158 @@
+package market
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// numbers is how the numbers of one file are spelled.
+type numbers struct {
+	decimal byte // '.' or ','
+	groups  bool // the other one may stand between thousands
+}
+
+// learnNumbers finds the decimal sign from cells of a file. 1,234 alone could be
+// either, and a file that says no more is refused; 1.234 alone is taken for a
+// number between one and two, as nearly everybody writes it.
+func learnNumbers(cells []string, decimal string) (numbers, error) {
+	switch decimal {
+	case ".":
+		return numbers{'.', true}, nil
+	case ",":
+		return numbers{',', true}, nil
+	}
+	var point, comma, unsure string // a cell that tells
+	for _, cell := range cells {
+		cell = bare(cell)
+		if strings.Trim(cell, "0123456789.,") != "" {
+			continue
+		}
+		points, commas := strings.Count(cell, "."), strings.Count(cell, ",")
+		last := strings.LastIndexAny(cell, ".,")
+		three := last > 0 && last <= 3 && len(cell)-last == 4 && cell[0] != '0'
+		switch {
+		case points == 0 && commas == 0:
+		case commas == 0 && points == 1 && three:
+			// As 1.234: the decimal point, unless others tell otherwise.
+		case points == 0 && commas == 1 && three:
+			unsure = cell
+		case points > 0 && commas > 0 && cell[last] == '.', points == 0 && commas > 1, commas == 0 && points == 1:
+			point = cell
+		default:
+			comma = cell
+		}
+	}
+	switch {
+	case point != "" && comma != "":
+		return numbers{}, fmt.Errorf("%w: %q and %q stand in one file", ErrDecimal, clip(point), clip(comma))
+	case comma != "":
+		return numbers{',', true}, nil
+	case point == "" && unsure != "":
+		return numbers{}, fmt.Errorf("%w: %q could be one and a fraction, or a thousand and more", ErrDecimal, clip(unsure))
+	}
+	return numbers{'.', point != ""}, nil
+}
+
+// bare removes what may stand around the figures of a number.
+func bare(cell string) string {
+	cell = strings.TrimSpace(cell)
+	cell = strings.TrimLeft(cell, "+-$€£¥ \u00a0")
+	return strings.TrimRight(cell, " \u00a0KMBTkmbt%€")
+}
+
+// parse reads one number; scale is what a suffix such as M stands for.
+func (n numbers) parse(text string) (x float64, ok bool) {
+	if n.decimal == '.' && plain(text) {
+		x, err := strconv.ParseFloat(text, 64)
+		return x, err == nil
+	}
+	sign := ""
+	if text != "" && (text[0] == '-' || text[0] == '+') {
+		sign, text = text[:1], text[1:]
+	}
+	for _, mark := range []string{"$", "€", "£", "¥"} {
+		text = strings.TrimPrefix(text, mark)
+	}
+	text = strings.TrimRight(strings.TrimLeft(text, " \u00a0"), " \u00a0€")
+	group := byte(',')
+	if n.decimal == ',' {
+		group = '.'
+	}
+	whole, fraction, hasFraction := strings.Cut(text, string(n.decimal))
+	if strings.ContainsAny(whole, "' ’\u00a0\u202f") {
+		// Spaces and apostrophes can be nothing but marks of thousands.
+		whole = strings.NewReplacer("'", "\x00", "’", "\x00", " ", "\x00", "\u00a0", "\x00", "\u202f", "\x00").Replace(whole)
+		group = 0
+	} else if !n.groups {
+		group = '\x01'
+	}
+	whole, ok = ungroup(whole, group)
+	if !ok {
+		return 0, false
+	}
+	text = sign + whole
+	if hasFraction {
+		text += "." + fraction
+	}
+	if !plain(text) {
+		return 0, false
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	return x, err == nil
+}
+
+// ungroup removes marks of thousands that stand where they should.
+func ungroup(whole string, group byte) (string, bool) {
+	if strings.IndexByte(whole, group) < 0 {
+		return whole, true
+	}
+	parts := strings.Split(whole, string(group))
+	for i, part := range parts {
+		if i > 0 && len(part) != 3 || i == 0 && (part == "" || len(part) > 3) {
+			return "", false
+		}
+	}
+	return strings.Join(parts, ""), true
+}
+
+// parseVolume is parse with a suffix: 1.17K, 2.21B.
+func (n numbers) parseVolume(text string) (x float64, ok bool) {
+	scale := 1.
+	for _, s := range suffixes {
+		if cut, found := strings.CutSuffix(text, s.name); found {
+			text, scale = strings.TrimRight(cut, " \u00a0"), s.scale
+			break
+		}
+	}
+	x, ok = n.parse(text)
+	return x * scale, ok
+}
+
+var suffixes = []struct {
+	name  string
+	scale float64
+}{
+	{"K", 1e3}, {"k", 1e3}, {"M", 1e6}, {"m", 1e6}, {"B", 1e9}, {"b", 1e9}, {"T", 1e12}, {"万", 1e4}, {"亿", 1e8},
+}
+
+// plain tells text that strconv reads as the number everybody means.
+func plain(text string) bool {
+	for i := range len(text) {
+		switch b := text[i]; {
+		case b >= '0' && b <= '9', b == '.', b == '-', b == '+', b == 'e', b == 'E':
+		default:
+			return false
+		}
+	}
+	return text != ""
+}
+
+// isMissing tells a cell that says that there is no value.
+func isMissing(text string) bool {
+	switch text {
+	case "", "-", "--", "—", "–", ".", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "NaN", "nan", "NAN", "NULL", "null", "Null", "None", "none", "nil":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,319 @@
+package market
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const plainHeader = "Date,Open,High,Low,Close,Volume\n"
+
+// readOption reads text as F.csv and fails the test on an error.
+func readOption(t *testing.T, text string, o Options) (*Series, Report) {
+	t.Helper()
+	s, r, err := readWith(strings.NewReader(text), "F.csv", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if widened, err := s.Validate(); widened != 0 || err != nil {
+		t.Errorf("Validate = %d, %v, want 0, nil", widened, err)
+	}
+	return s, r
+}
+
+// changesOf shows what was done, line by line.
+func changesOf(r Report) (lines []string) {
+	for _, c := range r.Changes {
+		lines = append(lines, strings.Join([]string{string(c.Action), c.Field, c.What}, ": "))
+	}
+	return lines
+}
+
+func TestRepairMendsWhatARowTells(t *testing.T) {
+	text := plainHeader +
+		"2024-01-02,10,12,9,11,5\n" +
+		"2024-01-04,10,10.5,9,11,5\n" + // high below close
+		"2024-01-03,10,12,9,11,-5\n" + // out of place, no volume
+		"2024-01-05,10,9,12,11,5\n" + // high and low exchanged
+		"2024-01-05,10,9,12,11,5\n" + // a copy
+		"2024-01-08,10,12,9,11,5\n"
+	s, r := readOption(t, text, Options{Repair: true})
+	want := []Candle{
+		{day(2024, 1, 2), 10, 12, 9, 11, 5},
+		{day(2024, 1, 3), 10, 12, 9, 11, math.NaN()},
+		{day(2024, 1, 4), 10, 11, 9, 11, 5},
+		{day(2024, 1, 5), 10, 12, 9, 11, 5},
+		{day(2024, 1, 8), 10, 12, 9, 11, 5},
+	}
+	if !sameCandles(s.Candles, want) {
+		t.Errorf("candles %v, want %v", s.Candles, want)
+	}
+	lines := []int{}
+	for _, c := range r.Changes {
+		lines = append(lines, c.Line)
+	}
+	if want := []int{4, 6, 4, 3, 5}; !slices.Equal(lines, want) {
+		t.Errorf("changes in lines %v, want %v: %q", lines, want, changesOf(r))
+	}
+	// Without the option the first of them refuses the file, and it can be helped.
+	_, _, err := read(strings.NewReader(text), "F.csv")
+	var fault *FaultError
+	if !errors.As(err, &fault) || !fault.Repairable || !fault.Droppable || fault.Place != "4" || fault.More != 3 {
+		t.Errorf("%v (%+v), want line 4 and 3 more, repairable", err, fault)
+	}
+}
+
+func TestDropLeavesRowsOut(t *testing.T) {
+	text := plainHeader +
+		"2024-01-02,10,12,9,11,5\n" +
+		"2024-01-03,,,,,\n" +
+		"2024-01-04,10,12,0,11,5\n" +
+		"2024-01-05,10,12,9,11,5\n" +
+		"2024-01-05,10,12,9,11,6\n" +
+		"n/a,10,12,9,11,6\n" +
+		"2024-01-08,10,12\n" +
+		"2024-01-09,10,12,9,11,5\n"
+	s, r := readOption(t, text, Options{Drop: true})
+	if len(s.Candles) != 3 || s.Candles[1].Volume != 5 || len(r.Changes) != 5 {
+		t.Errorf("%v, changes %q, want 3 candles and 5 changes", s.Candles, changesOf(r))
+	}
+	_, _, err := readWith(strings.NewReader(text), "F.csv", Options{Repair: true})
+	var fault *FaultError
+	if !errors.As(err, &fault) || fault.Repairable || !fault.Droppable {
+		t.Errorf("with repair alone: %v, want a fault that drop helps", err)
+	}
+	if _, _, err := readWith(strings.NewReader(plainHeader+"2024-01-02,0,0,0,0,0\n2024-01-03,0,0,0,0,0\n"), "F.csv", Options{Drop: true}); err == nil ||
+		!strings.Contains(err.Error(), "0 rows are left and 2 were dropped, the first in line 2: open: 0 is not positive") {
+		t.Errorf("nothing left: %v", err)
+	}
+}
+
+// Rows in pence between rows in pounds are scaled back; where the jump is not
+// taken back, both sides stay.
+func TestRepairMendsUnitsThereAndBack(t *testing.T) {
+	row := func(d string, unit float64) string {
+		return d + "," + strings.Join([]string{decimal(10 * unit), decimal(12 * unit), decimal(9 * unit), decimal(11 * unit)}, ",") + ",5\n"
+	}
+	s, r := readOption(t, plainHeader+row("2024-01-02", 1)+row("2024-01-03", 100)+row("2024-01-04", 100)+row("2024-01-05", 1), Options{Repair: true})
+	if s.Candles[1].High != 12 || s.Candles[2].Low != 9 || len(r.Changes) != 2 || len(r.Jumps) != 0 {
+		t.Errorf("%v, changes %q, jumps %v, want pounds", s.Candles, changesOf(r), r.Jumps)
+	}
+	s, r = readOption(t, plainHeader+row("2024-01-02", 1)+row("2024-01-03", 100)+row("2024-01-04", 100), Options{Repair: true})
+	if s.Candles[1].High != 1200 || len(r.Changes) != 0 || len(r.Jumps) != 1 || r.Jumps[0].Looks != "100× unit" {
+		t.Errorf("%v, changes %q, jumps %v, want the jump reported", s.Candles, changesOf(r), r.Jumps)
+	}
+}
+
+func TestAdjustMultipliesByTheRatio(t *testing.T) {
+	text := "Date,Open,High,Low,Close,Adj Close\n2024-01-02,10,12,9,11,5.5\n2024-01-03,10,11,9,11,11\n"
+	s, r := readOption(t, text, Options{Adjust: true})
+	want := []Candle{{day(2024, 1, 2), 5, 6, 4.5, 5.5, math.NaN()}, {day(2024, 1, 3), 10, 11, 9, 11, math.NaN()}}
+	if !sameCandles(s.Candles, want) || r.Widened != 0 {
+		t.Errorf("%v, want %v", s.Candles, want)
+	}
+	for text, want := range map[string]string{
+		plainHeader + "2024-01-02,10,12,9,11,5\n2024-01-03,10,12,9,11,5\n":                                "market: F.csv:1: header: no column for adjusted closes",
+		"Date,Open,High,Low,Close,Adj Close\n2024-01-02,10,12,9,11,\n2024-01-03,10,12,9,11,5\n":           "market: F.csv:2: adjusted close: empty",
+		"Date,Open,High,Low,Close,Adj Close\n2024-01-02,10,12,9,11,-1\n2024-01-03,10,12,9,11,5\n":         "market: F.csv:2: adjusted close: -1 of close 11 is no ratio",
+		"Date,Open,High,Low,Close,Adj Close,Volume\n2024-01-02,10,12,9,11,x,\n2024-01-03,10,12,9,11,5,\n": `market: F.csv:2: adjusted close: "x" is no number`,
+	} {
+		if _, _, err := readWith(strings.NewReader(text), "F.csv", Options{Adjust: true}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// Points become the prices that people write, noise and all.
+func TestScaleTurnsPointsIntoPrices(t *testing.T) {
+	text := "Date,open,high,low,close\n2024-01-02,129613.0,130053.0,129587.00000000001,129934.0\n2024-01-03,129931.0,130077.0,129694.0,129815.00000000001\n"
+	s, r, err := readWith(strings.NewReader(text), "EURUSDd1.csv", Options{})
+	if err != nil || r.ProposedScale != 1e-5 || s.Candles[0].Open != 129613 {
+		t.Fatalf("scale %v proposed, %v, want 1e-5 and points as they are", r.ProposedScale, err)
+	}
+	s, r, err = readWith(strings.NewReader(text), "EURUSDd1.csv", Options{Scale: 1e-5})
+	if err != nil || r.ProposedScale != 0 || s.Candles[0].Low != 1.29587 || s.Candles[1].Close != 1.29815 {
+		t.Errorf("%v, %v, want 1.29587 and 1.29815", s.Candles, err)
+	}
+}
+
+// In New York, 2024-11-03 01:30 comes twice, and 2024-03-10 02:30 never.
+func TestZoneAcrossDaylightSaving(t *testing.T) {
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Skip("no time zones on this system")
+	}
+	text := "time,open,high,low,close\n"
+	for _, hour := range []string{"00:30", "01:30", "01:30", "02:30", "03:30"} {
+		text += "2024-11-03 " + hour + ",1,1,1,1\n"
+	}
+	s, r := readOption(t, text, Options{Zone: zone})
+	for i, c := range s.Candles {
+		if want := time.Date(2024, 11, 3, 4+i, 30, 0, 0, time.UTC); !c.Time.Equal(want) {
+			t.Errorf("candle %d at %v, want %v", i, c.Time, want)
+		}
+	}
+	if s.Interval != Hour || r.Gaps.Count != 0 {
+		t.Errorf("interval %s, %d gaps, want 1h, none", s.Interval, r.Gaps.Count)
+	}
+	// Times that name their zone keep it.
+	s, _ = readOption(t, "time,open,high,low,close\n2024-11-03 00:30Z,1,1,1,1\n2024-11-03 01:30Z,1,1,1,1\n", Options{Zone: zone})
+	if want := time.Date(2024, 11, 3, 0, 30, 0, 0, time.UTC); !s.Candles[0].Time.Equal(want) {
+		t.Errorf("%v, want %v", s.Candles[0].Time, want)
+	}
+}
+
+func TestOptionsRefuseNonsense(t *testing.T) {
+	err := Options{DateOrder: "ydm", Decimal: ";", Scale: -1}.Validate()
+	for _, want := range []string{"ydm", ";", "-1"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Validate = %v, want also %q", err, want)
+		}
+	}
+	for f := range ReadEach("nowhere.csv", Options{Scale: math.NaN()}) {
+		if f.Err == nil || !strings.Contains(f.Err.Error(), "scale") {
+			t.Errorf("ReadEach = %v, want the scale refused", f.Err)
+		}
+	}
+}
+
+func zipped(t testing.TB, names ...string) []byte {
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	for _, name := range names {
+		f, err := w.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Write([]byte(good))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+func tarred(t testing.TB, names ...string) []byte {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	w := tar.NewWriter(z)
+	for _, name := range names {
+		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: int64(len(good)), Mode: 0o600}); err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(good))
+	}
+	w.Close()
+	z.Close()
+	return packed.Bytes()
+}
+
+func TestArchives(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	one := put("one.zip", zipped(t, "folder/", "F_1d.csv", "README", "__MACOSX/._F_1d.csv"))
+	if s, _, err := ReadFile(one, Options{}); err != nil || s.Symbol != "F" || s.Path != one+"/F_1d.csv" {
+		t.Errorf("one member: %v, %v", s, err)
+	}
+	for _, path := range []string{put("two.zip", zipped(t, "A.csv", "B.csv")), put("two.tar.gz", tarred(t, "A.csv", "B.csv", "notes.md"))} {
+		_, _, err := ReadFile(path, Options{})
+		if !errors.Is(err, ErrSeveral) || !strings.HasSuffix(err.Error(), ": A.csv, B.csv") {
+			t.Errorf("ReadFile = %v, want the names of both", err)
+		}
+		var symbols []string
+		for f := range ReadEach(path, Options{}) {
+			if f.Err != nil {
+				t.Fatal(f.Err)
+			}
+			symbols = append(symbols, f.Series.Symbol)
+		}
+		if !slices.Equal(symbols, []string{"A", "B"}) {
+			t.Errorf("ReadEach = %v, want A and B", symbols)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		text []byte
+		want string
+	}{
+		{"empty.zip", zipped(t), "no candle file: an archive without one"},
+		{"book.xlsx", zipped(t, "xl/workbook.xml"), "it is an Excel workbook"},
+		{"empty.tar.gz", tarred(t, "notes.md"), "no candle file: an archive without one"},
+		{"cut.tar.gz", tarred(t, "A.csv")[:60], "unexpected EOF"},
+		{"bomb.csv.gz", bomb(t), errUnpacked.Error()},
+	} {
+		if _, _, err := ReadFile(put(c.name, c.text), Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// bomb is a candle file whose rows end in a hundred megabytes of spaces.
+func bomb(t testing.TB) []byte {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write([]byte(good))
+	blank := []byte(strings.Repeat(" ", 1000) + "\n")
+	for range 100_000 {
+		z.Write(blank)
+	}
+	z.Close()
+	return packed.Bytes()
+}
+
+func TestFilesThatAreNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	if _, _, err := ReadFile(dir, Options{}); err == nil {
+		t.Error("a folder was read")
+	}
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		if _, _, err := ReadFile("/dev/zero", Options{}); !errors.Is(err, ErrNotCandles) {
+			t.Errorf("a device: %v, want ErrNotCandles", err)
+		}
+	}
+}
+
+func TestWalkFindsFilesOfFolders(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a/X.csv", "a/notes.txt", "a/b/Y.parquet", "a/c.md", ".git/Z.csv", "W.CSV.GZ"} {
+		path := filepath.Join(dir, name)
+		os.MkdirAll(filepath.Dir(path), 0o700)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups, err := Walk(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, g := range groups {
+		for _, path := range g {
+			path, _ = filepath.Rel(dir, path)
+			got = append(got, filepath.ToSlash(path))
+		}
+	}
+	if want := []string{"W.CSV.GZ", "a/X.csv", "a/notes.txt", "a/b/Y.parquet"}; !slices.Equal(got, want) || len(groups) != 3 {
+		t.Errorf("Walk = %v in %d groups, want %v in 3", got, len(groups), want)
+	}
+	if _, err := Walk(filepath.Join(dir, "none")); !errors.Is(err, ErrNoData) {
+		t.Errorf("Walk(missing) = %v, want ErrNoData", err)
+	}
+	if _, err := Walk(filepath.Join(dir, ".git")); err != nil {
+		t.Errorf("Walk of a folder that was named: %v", err)
+	}
+}

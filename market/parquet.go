@@ -1,0 +1,337 @@
+package market
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// parquetRow is how [WriteParquet] writes a candle.
+type parquetRow struct {
+	Time   int64    `parquet:"time,timestamp(nanosecond),delta"`
+	Open   float64  `parquet:"open"`
+	High   float64  `parquet:"high"`
+	Low    float64  `parquet:"low"`
+	Close  float64  `parquet:"close"`
+	Volume *float64 `parquet:"volume,optional"` // null: the source has none
+}
+
+// symbolKey is the metadata of a Parquet file that holds the symbol.
+const symbolKey = "symbol"
+
+// WriteParquet writes a series as one Parquet file of columns time (nanoseconds
+// since 1970, UTC), open, high, low, close and volume, so that [ReadFile] gives
+// the same numbers, bit for bit. The symbol stands in the metadata.
+func WriteParquet(w io.Writer, s *Series) error {
+	out := parquet.NewGenericWriter[parquetRow](w, parquet.Compression(&parquet.Zstd), parquet.KeyValueMetadata(symbolKey, s.Symbol))
+	rows := make([]parquetRow, 0, 4096)
+	flush := func() error {
+		_, err := out.Write(rows)
+		rows = rows[:0]
+		return err
+	}
+	for i := range s.Candles {
+		c := &s.Candles[i]
+		row := parquetRow{Time: c.Time.UnixNano(), Open: c.Open, High: c.High, Low: c.Low, Close: c.Close}
+		if !math.IsNaN(c.Volume) {
+			row.Volume = &c.Volume
+		}
+		if rows = append(rows, row); len(rows) == cap(rows) {
+			if err := flush(); err != nil {
+				return fmt.Errorf("market: write %s: %w", s.Symbol, err)
+			}
+		}
+	}
+	if err := errors.Join(flush(), out.Close()); err != nil {
+		return fmt.Errorf("market: write %s: %w", s.Symbol, err)
+	}
+	return nil
+}
+
+// readParquet reads the candles of one asset from the columns of a Parquet file.
+func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, report Report, err error) {
+	report = Report{Path: path}
+	fail := func(err error) (*Series, Report, error) {
+		return nil, report, fmt.Errorf("market: %s: %w", path, err)
+	}
+	// The library panics on some files that lie about themselves.
+	defer func() {
+		if p := recover(); p != nil {
+			s, report, err = fail(fmt.Errorf("%w: Parquet that contradicts itself: %v", ErrNotCandles, p))
+		}
+	}()
+	if err := checkFooter(r, size); err != nil {
+		return fail(fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err))
+	}
+	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return fail(fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err))
+	}
+	if err := checkSizes(file, size); err != nil {
+		return fail(err)
+	}
+	t := newTable(path, o)
+	t.symbol, _ = file.Lookup(symbolKey)
+	t.grow(int(min(file.NumRows(), size))) // of which the file says the first
+	if err := t.readColumns(file); err != nil {
+		return fail(err)
+	}
+	s, err = t.series(&report)
+	return s, report, err
+}
+
+// checkSizes refuses a file that says of itself what candles do not need.
+func checkSizes(file *parquet.File, size int64) error {
+	if file.NumRows() > min(maxLines, 1<<20+size*maxUnpacked/16) {
+		return fmt.Errorf("%w: %d rows in %d bytes", ErrNotCandles, file.NumRows(), size)
+	}
+	for _, group := range file.Metadata().RowGroups {
+		for _, column := range group.Columns {
+			if n := column.MetaData.TotalUncompressedSize; n < 0 || n > max(size*maxUnpacked, 1<<20) {
+				return fmt.Errorf("%w: %w", ErrNotCandles, errUnpacked)
+			}
+		}
+	}
+	return nil
+}
+
+// readColumns reads the columns one after the other, of each row group.
+func (t *table) readColumns(file *parquet.File) error {
+	columns := file.Root().Columns()
+	header := make([]string, len(columns))
+	for i, c := range columns {
+		if c.Leaf() && !c.Repeated() {
+			header[i] = c.Name()
+		}
+	}
+	if len(header) > maxWidth {
+		return fmt.Errorf("%w: more than %d columns", ErrNotCandles, maxWidth)
+	}
+	at, err := namedLayout(header, 0, nil)
+	var incomplete *errHeader
+	if errors.As(err, &incomplete) {
+		return fmt.Errorf("%w: %s", ErrNotCandles, incomplete.message)
+	} else if err != nil {
+		return err
+	}
+	if t.options.Adjust && at.adjusted < 0 {
+		return errors.New("no column for adjusted closes")
+	}
+	var clock *clock
+	for _, group := range file.RowGroups() {
+		base, rows := len(t.candles), group.NumRows()
+		chunks := group.ColumnChunks()
+		column := func(i int) parquet.ColumnChunk { return chunks[columns[i].Index()] }
+		if clock == nil {
+			if clock, err = columnClock(columns[at.time], column(at.time), rows, t.options); err != nil {
+				return err
+			}
+		}
+		toTime, err := timeOf(columns[at.time], clock)
+		if err != nil {
+			return err
+		}
+		err = eachValue(column(at.time), rows, func(i int, v parquet.Value) error {
+			c := Candle{Volume: math.NaN()}
+			if c.Time, err = toTime(v); err != nil {
+				return fmt.Errorf("row %d: time: %w", base+i+1, err)
+			}
+			t.candles = append(t.candles, c)
+			t.lines = append(t.lines, int32(base+i+1))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if t.options.Adjust {
+			t.adjusted = append(t.adjusted, make([]float64, rows)...)
+		}
+		for _, f := range []struct {
+			field  string
+			column int
+			of     func(i int) *float64
+		}{
+			{"open", at.open, func(i int) *float64 { return &t.candles[i].Open }},
+			{"high", at.high, func(i int) *float64 { return &t.candles[i].High }},
+			{"low", at.low, func(i int) *float64 { return &t.candles[i].Low }},
+			{"close", at.close, func(i int) *float64 { return &t.candles[i].Close }},
+			{"volume", at.volume, func(i int) *float64 { return &t.candles[i].Volume }},
+			{"adjusted close", at.adjusted, func(i int) *float64 { return &t.adjusted[i] }},
+		} {
+			if f.column < 0 || f.field == "adjusted close" && !t.options.Adjust {
+				continue
+			}
+			err := eachValue(column(f.column), rows, func(i int, v parquet.Value) (err error) {
+				*f.of(base + i), err = number(v)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("%s: %w", f.field, err)
+			}
+		}
+		if at.ticker >= 0 {
+			err := eachValue(column(at.ticker), rows, func(i int, v parquet.Value) error {
+				if v.Kind() != parquet.ByteArray {
+					return nil // a number is no symbol
+				}
+				if t.symbol == "" {
+					t.symbol = string(v.ByteArray())
+				}
+				if symbol := string(v.ByteArray()); symbol != t.symbol {
+					return fmt.Errorf("row %d: ticker: %q after %q, want one asset in a file", base+i+1, clip(symbol), clip(t.symbol))
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if clock != nil && clock.pending {
+		return errDateOrder
+	}
+	return nil
+}
+
+// eachValue visits the values of a column chunk, of which there must be rows.
+func eachValue(chunk parquet.ColumnChunk, rows int64, visit func(i int, v parquet.Value) error) error {
+	pages := chunk.Pages()
+	defer pages.Close()
+	values := make([]parquet.Value, 512)
+	n := 0
+	for {
+		page, err := pages.ReadPage()
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			return fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err)
+		}
+		reader := page.Values()
+		for err == nil {
+			var k int
+			k, err = reader.ReadValues(values)
+			for _, v := range values[:k] {
+				if int64(n) >= rows {
+					break
+				}
+				if err := visit(n, v); err != nil {
+					parquet.Release(page)
+					return err
+				}
+				n++
+			}
+			if k == 0 && err == nil {
+				err = io.ErrNoProgress
+			}
+		}
+		parquet.Release(page)
+		if err != io.EOF {
+			return fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err)
+		}
+	}
+	if int64(n) != rows {
+		return fmt.Errorf("%w: Parquet: %d values in a column of %d rows", ErrNotCandles, n, rows)
+	}
+	return nil
+}
+
+// number is the value of a numeric column; null is NaN.
+func number(v parquet.Value) (float64, error) {
+	if v.IsNull() {
+		return math.NaN(), nil
+	}
+	switch v.Kind() {
+	case parquet.Double:
+		return v.Double(), nil
+	case parquet.Float:
+		return float64(v.Float()), nil
+	case parquet.Int32:
+		return float64(v.Int32()), nil
+	case parquet.Int64:
+		return float64(v.Int64()), nil
+	}
+	return 0, fmt.Errorf("the column holds %s, want numbers", v.Kind())
+}
+
+// columnClock learns from the first values of a column without a type for
+// times what they are.
+func columnClock(column *parquet.Column, chunk parquet.ColumnChunk, rows int64, o Options) (*clock, error) {
+	if typedTime(column) != nil {
+		return newClock(nil, o.DateOrder)
+	}
+	var samples []string
+	errEnough := errors.New("enough")
+	err := eachValue(chunk, rows, func(_ int, v parquet.Value) error {
+		if samples = append(samples, v.String()); len(samples) == 512 {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && err != errEnough {
+		return nil, err
+	}
+	return newClock(samples, o.DateOrder)
+}
+
+// timeOf says how the values of a column become times.
+func timeOf(column *parquet.Column, clock *clock) (func(parquet.Value) (time.Time, error), error) {
+	typed := typedTime(column)
+	switch kind := column.Type().Kind(); kind {
+	case parquet.Int32, parquet.Int64, parquet.Int96, parquet.ByteArray:
+	default:
+		return nil, fmt.Errorf("time: the column holds %s, want times", kind)
+	}
+	return func(v parquet.Value) (time.Time, error) {
+		switch {
+		case v.IsNull():
+			return time.Time{}, errors.New("missing")
+		case typed == nil:
+			return clock.parse(v.String())
+		}
+		t := typed(v)
+		return t, checkYear(t)
+	}, nil
+}
+
+// typedTime converts the values of a column whose type says that they are
+// times; nil: it does not.
+func typedTime(column *parquet.Column) func(parquet.Value) time.Time {
+	var logical format.LogicalTypeValue
+	if l := column.Type().LogicalType(); l != nil {
+		logical = l.Value
+	}
+	switch column.Type().Kind() {
+	case parquet.Int32:
+		if _, isDate := logical.(*format.DateType); isDate {
+			return func(v parquet.Value) time.Time { return time.Unix(int64(v.Int32())*24*3600, 0).UTC() }
+		}
+	case parquet.Int64:
+		stamp, isStamp := logical.(*format.TimestampType)
+		if !isStamp {
+			return nil
+		}
+		switch stamp.Unit.Value.(type) {
+		case *format.MilliSeconds:
+			return func(v parquet.Value) time.Time { return time.UnixMilli(v.Int64()).UTC() }
+		case *format.MicroSeconds:
+			return func(v parquet.Value) time.Time { return time.UnixMicro(v.Int64()).UTC() }
+		}
+		return func(v parquet.Value) time.Time { return time.Unix(0, v.Int64()).UTC() }
+	case parquet.Int96:
+		return func(v parquet.Value) time.Time { return fromInt96(v.Int96()) }
+	}
+	return nil
+}
+
+// fromInt96 reads nanoseconds of the day and a Julian day, as Spark writes them.
+func fromInt96(v deprecated.Int96) time.Time {
+	const epoch = 2440588 // Julian day of 1970-01-01
+	nanos := int64(v[1])<<32 | int64(v[0])
+	return time.Unix((int64(v[2])-epoch)*24*3600, nanos).UTC()
+}

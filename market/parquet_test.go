@@ -1,0 +1,139 @@
+package market
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+	"pgregory.net/rapid"
+)
+
+func decimal(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+
+// readBytes reads a file that is in memory.
+func readBytes(text []byte, path string) (*Series, Report, error) {
+	return readWith(bytes.NewReader(text), path, Options{})
+}
+
+// anySeries draws valid series of all intervals that times tell.
+func anySeries(t *rapid.T) *Series {
+	interval := rapid.SampledFrom([]Interval{Minute, 5 * Minute, Hour, 4 * Hour, Day, Week}).Draw(t, "interval")
+	s := &Series{Symbol: rapid.SampledFrom([]string{"X", "BTC-USD", "^GSPC"}).Draw(t, "symbol"), Interval: interval}
+	at := day(2024, 1, 1)
+	for range rapid.IntRange(2, 60).Draw(t, "candles") {
+		price := rapid.Float64Range(1e-8, 1e8)
+		low, open, close := price.Draw(t, "low"), price.Draw(t, "open"), price.Draw(t, "close")
+		c := Candle{Time: at, Open: open, High: max(open, close, low), Low: min(open, close, low), Close: close, Volume: rapid.Float64Range(0, 1e12).Draw(t, "volume")}
+		if rapid.IntRange(0, 9).Draw(t, "missing") == 0 {
+			c.Volume = math.NaN()
+		}
+		s.Candles = append(s.Candles, c)
+		at = at.Add(time.Duration(interval))
+	}
+	return s
+}
+
+// CSV and Parquet hold the same bits, in both directions.
+func TestCSVAndParquetRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := anySeries(t)
+		var columns, text bytes.Buffer
+		if err := WriteParquet(&columns, s); err != nil {
+			t.Fatal(err)
+		}
+		a, _, err := readBytes(columns.Bytes(), "any.parquet")
+		if err != nil || a.Symbol != s.Symbol || a.Interval != s.Interval || !sameCandles(a.Candles, s.Candles) {
+			t.Fatalf("Parquet: %v, %v, want %v", a, err, s)
+		}
+		if err := WriteCSV(&text, a); err != nil {
+			t.Fatal(err)
+		}
+		b, _, err := readBytes(text.Bytes(), s.FileName(".csv"))
+		if err != nil || b.Symbol != s.Symbol || b.Interval != s.Interval || !sameCandles(b.Candles, s.Candles) {
+			t.Fatalf("CSV: %v, %v, want %v", b, err, s)
+		}
+		var again bytes.Buffer
+		if err := WriteParquet(&again, b); err != nil || !bytes.Equal(again.Bytes(), columns.Bytes()) {
+			t.Fatalf("Parquet of CSV of Parquet differs: %v", err)
+		}
+	})
+}
+
+// Columns as other programs write them.
+func TestReadsParquetOfOthers(t *testing.T) {
+	first := day(2024, 1, 2)
+	write := func(rows any) []byte {
+		var out bytes.Buffer
+		var err error
+		switch rows := rows.(type) {
+		case []pandasRow:
+			err = parquet.Write(&out, rows)
+		case []sparkRow:
+			err = parquet.Write(&out, rows)
+		case []textRow:
+			err = parquet.Write(&out, rows)
+		case []epochRow:
+			err = parquet.Write(&out, rows)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	for name, packed := range map[string][]byte{
+		"pandas": write([]pandasRow{{12, 9, 10, 11, 500, first}, {13, 10, 11, 12, 600, first.AddDate(0, 0, 1)}}),
+		"dates":  write([]sparkRow{{19724, 10, 12, 9, 11, 500}, {19725, 11, 13, 10, 12, 600}}),
+		"text":   write([]textRow{{"X", "2024-01-02", 10, 12, 9, 11, 500}, {"X", "2024-01-03", 11, 13, 10, 12, 600}}),
+		"epoch":  write([]epochRow{{1704153600, 10, 12, 9, 11, 500}, {1704240000, 11, 13, 10, 12, 600}}),
+	} {
+		s, r, err := readBytes(packed, "X.parquet")
+		want := []Candle{{first, 10, 12, 9, 11, 500}, {first.AddDate(0, 0, 1), 11, 13, 10, 12, 600}}
+		if err != nil || s.Symbol != "X" || !sameCandles(s.Candles, want) || r.Rows != 2 {
+			t.Errorf("%s: %v, %v, want %v", name, s, err, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		packed []byte
+		want   string
+	}{
+		"two assets": {write([]textRow{{"X", "2024-01-02", 10, 12, 9, 11, 500}, {"Y", "2024-01-03", 11, 13, 10, 12, 600}}), `row 2: ticker: "Y" after "X"`},
+		"a fault":    {write([]textRow{{"X", "2024-01-02", 10, 12, 9, 11, 500}, {"X", "2024-01-03", 11, 9, 10, 12, 600}}), "market: X.parquet:2: high: 9 below close 12"},
+		"no time":    {write([]textRow{{"X", "noon", 10, 12, 9, 11, 500}}), `row 1: time: "noon" is no time`},
+		"cut":        {write([]epochRow{{1704153600, 10, 12, 9, 11, 500}})[:100], "no candle file: Parquet"},
+	} {
+		if _, _, err := readBytes(c.packed, "X.parquet"); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+type pandasRow struct {
+	High   float64   `parquet:"High"`
+	Low    float64   `parquet:"Low"`
+	Open   float64   `parquet:"Open"`
+	Close  float64   `parquet:"Close"`
+	Volume int64     `parquet:"Volume"`
+	Date   time.Time `parquet:"__index_level_0__,timestamp(microsecond)"`
+}
+
+type sparkRow struct {
+	Date                   int32 `parquet:"date,date"`
+	Open, High, Low, Close float32
+	Volume                 int32
+}
+
+type textRow struct {
+	Ticker, Date           string
+	Open, High, Low, Close float64
+	Volume                 float64
+}
+
+type epochRow struct {
+	Time                   int64 `parquet:"timestamp"`
+	Open, High, Low, Close float64
+	Volume                 float64
+}
