@@ -2,8 +2,10 @@
 # Is there skill over the baselines of volatility? Trains the recipe of
 # --preset skill and its ablations on a folder of daily candles, several seeds
 # each, and scores every level on the test dates 2022 to 2024, beside all
-# baselines; calibrated is skill after mqc calibrate. Of the rows "NAME, mean of N seeds" the last column is the
-# standard deviation over seeds; of all others it is the p of a test.
+# baselines. calibrated is skill after mqc calibrate; midtrain, sft and rl go on
+# from skill with BTC-USD and are scored there. Of the rows "NAME, mean of N seeds"
+# the last column is the standard deviation over seeds; of all others it is the p
+# of a test.
 #
 #   scripts/skill.sh FOLDER > results/skill.csv       # about an hour on two cores
 #
@@ -48,6 +50,7 @@ score() {
 	"$mqc" eval --level all --checkpoint "${files#,}" --data "$on" --split "$part" --csv "$@" | awk -v name="$name" -v on="$(basename "$on" .csv)" '
 		NR == 1 { next }
 		{
+			sub(/,ensemble of /, "," name " ensemble of ")
 			n = split($0, f, ","); value = f[n-1]
 			print (on ~ /^BTC/ ? "BTC-USD" : "all") "," $0
 			if (f[3] ~ "^" name "-[0-9]+$") {
