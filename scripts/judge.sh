@@ -56,6 +56,7 @@ row() {
 	echo "$1,$2,$tokens,1,$best,$(scores arm.safetensors 1),$last"
 }
 
+echo "# $(date +%F), commit $(git -C "$(dirname "$mqc")" rev-parse --short HEAD), scripts/judge.sh FOLDER $seeds"
 echo "arm,seed,tokens,temperature,best_step,entropy,coverage_1,coverage_20,crps_1,crps_5,crps_20,test_crps_1,test_crps_5,test_crps_20,crps_start,crps_last,entropy_last,coverage_1_last,coverage_20_last"
 echo "start,,,1,,$(scores start.safetensors 1),,,,,"
 
