@@ -88,4 +88,5 @@ for name in $what; do
 	skill) score $name "$data" ;;
 	*) score $name "$data" --baselines GARCH-t ;;
 	esac
-done
+done >rows
+awk '!seen[$0]++' rows # baselines are the same in every table
