@@ -83,7 +83,7 @@ was fitted on are refused.`,
 				case err != nil:
 					return err
 				default:
-					results = append(results, levelResult{levelToken, table, func() { a.printScores(table) }})
+					results = append(results, levelResult{levelToken, table})
 				}
 			}
 			if level != levelToken {
@@ -138,7 +138,7 @@ func (a *app) printLevels(level string, results []levelResult) error {
 		if i > 0 {
 			a.say("")
 		}
-		r.print()
+		a.printTable(r.table)
 	}
 	return nil
 }
@@ -171,26 +171,4 @@ func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.
 		}
 	}
 	return eval.Tokens(c.Context(), models, streams, part, seqLen, truth)
-}
-
-func (a *app) printScores(t *eval.Table) {
-	label := map[string]string{"val": "validation", "test": "test"}[t.Part]
-	if t.Selected {
-		label += ", which early stopping has seen"
-	}
-	a.say("%d tokens of %d assets (%s)", t.Targets, len(t.Assets), label)
-	out := newTable("model", "steps", "nats/token", "bits", "perplexity", "top-1", "top-5", "")
-	for _, r := range t.Rows {
-		steps := any("")
-		if r.Steps > 0 {
-			steps = r.Steps
-		}
-		out.add(r.Name, steps, r.Nats, r.Bits, r.Perplexity, r.Top1, r.Top5, r.Note)
-	}
-	a.say("%s", out)
-	for _, asset := range t.Assets {
-		if asset.Unseen {
-			a.say("%s: unseen in training", asset.Name)
-		}
-	}
 }

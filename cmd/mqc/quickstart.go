@@ -183,7 +183,7 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		})
 	}
 	a.say("")
-	a.printScores(table)
+	a.printTable(table)
 	a.say("stages 2 to 4 went on with %s alone\n", asset.Symbol)
 	a.printForecast(f, asset, steps)
 	a.printIntervals(bundle, f, steps, next)

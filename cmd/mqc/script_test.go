@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	await FILE TEXT               waits until a file that is being written holds a text
 //
 // $TORCH is the folder with the PyTorch files of package torch's tests.
+//
 //	serve                         starts a service for data fetch, at $SERVICE
 //	table CSV PARQUET             wants the same joint paths in both
 //	cut FOLDER DATE TO            copies candle files without the rows after a date
