@@ -22,11 +22,13 @@ func TestVerdictFollowsFromTheNumbers(t *testing.T) {
 		want string // headline
 	}{
 		{
-			"beats both on test", Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .0231, 1e-9), gain(har, .0102, .001)}},
+			"beats both on test",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .0231, 1e-9), gain(har, .0102, .001)}},
 			"beats GARCH-t by .0231 nats per candle (p < .001), and the pooled HAR-t by .0102 (p = .001)",
 		},
 		{
-			"no skill over one", Evidence{Part: "test", LogScore: []eval.Gain{gain(har, .0102, .41)}},
+			"no skill over one",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(har, .0102, .41)}},
 			"no skill over the pooled HAR-t (p = .41)",
 		},
 		{
@@ -35,39 +37,48 @@ func TestVerdictFollowsFromTheNumbers(t *testing.T) {
 			"no skill over the pooled HAR-t (p = .050); beats GARCH-t by .0200 nats per candle (p = .002)",
 		},
 		{
-			"worse than one", Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .02, .5), gain(har, -.0301, .0499)}},
+			"worse than one",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .02, .5), gain(har, -.0301, .0499)}},
 			"worse than the pooled HAR-t by .0301 nats per candle (p = .0499); no skill over GARCH-t (p = .50)",
 		},
 		{
-			"a loss that is none is no skill", Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, -.02, .2), gain(har, -.03, .999)}},
+			"a loss that is none is no skill",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, -.02, .2), gain(har, -.03, .999)}},
 			"no skill over GARCH-t (p = .20) or the pooled HAR-t (p > .99)",
 		},
 		{
-			"exactly at the level is no skill", Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .02, .05)}},
+			"exactly at the level is no skill",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .02, .05)}},
 			"no skill over GARCH-t (p = .050)",
 		},
 		{
-			"a best baseline of its own", Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .02, 0), gain(har, 1.5, 0), gain(eval.NameUnigram, .00001, .01)}},
+			"a best baseline of its own",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .02, 0), gain(har, 1.5, 0), gain(eval.NameUnigram, .00001, .01)}},
 			"beats GARCH-t by .0200 nats per candle (p < .001), the pooled HAR-t by 1.5000 (p < .001), and the token unigram by 1e-05 (p = .010)",
 		},
 		{
-			"nothing to test by", Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .5, math.NaN())}},
+			"nothing to test by",
+			Evidence{Part: "test", LogScore: []eval.Gain{gain(garch, .5, math.NaN())}},
 			"no skill over GARCH-t (nothing to test by)",
 		},
 		{
-			"validation", Evidence{Part: "val", LogScore: []eval.Gain{gain(garch, .02, .001)}},
+			"validation",
+			Evidence{Part: "val", LogScore: []eval.Gain{gain(garch, .02, .001)}},
 			"beats GARCH-t by .0200 nats per candle (p = .001), on validation dates",
 		},
 		{
-			"selected on", Evidence{Part: "val", Selected: true, LogScore: []eval.Gain{gain(garch, .02, .001)}},
+			"selected on",
+			Evidence{Part: "val", Selected: true, LogScore: []eval.Gain{gain(garch, .02, .001)}},
 			"beats GARCH-t by .0200 nats per candle (p = .001), on dates that early stopping or calibration has seen",
 		},
 		{
-			"test dates selected on", Evidence{Part: "test", Selected: true, LogScore: []eval.Gain{gain(garch, .02, .001)}},
+			"test dates selected on",
+			Evidence{Part: "test", Selected: true, LogScore: []eval.Gain{gain(garch, .02, .001)}},
 			"beats GARCH-t by .0200 nats per candle (p = .001), on dates that early stopping or calibration has seen",
 		},
 		{
-			"read again", Evidence{Part: "test", Reading: 3, LogScore: []eval.Gain{gain(garch, .02, .001)}},
+			"read again",
+			Evidence{Part: "test", Reading: 3, LogScore: []eval.Gain{gain(garch, .02, .001)}},
 			"beats GARCH-t by .0200 nats per candle (p = .001), at reading number 3 of the test part",
 		},
 		{"no baselines", Evidence{Part: "test", Reading: 1}, "no verdict on skill: no baseline to compare with"},

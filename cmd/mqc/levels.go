@@ -30,8 +30,30 @@ type levelResult struct {
 	table any
 }
 
+// scoreLevels scores a level, or all. With all of them what does not fit the models
+// is left out, which leftOut is told.
+func (a *app) scoreLevels(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, seqLen, samples int, leftOut func(format string, args ...any)) ([]levelResult, error) {
+	var results []levelResult
+	if level == levelToken || level == levelAll {
+		table, err := scoreTable(c, src, models, part, seqLen, samples)
+		switch {
+		case level == levelAll && (errors.Is(err, eval.ErrTokenizers) || errors.Is(err, gpt.ErrNoLogits)):
+			leftOut("level token left out: %v", err)
+		case err != nil:
+			return nil, err
+		default:
+			results = append(results, levelResult{levelToken, table})
+		}
+	}
+	if level == levelToken {
+		return results, nil
+	}
+	more, err := a.contest(c, src, models, part, level, baselines, paths, leftOut)
+	return append(results, more...), err
+}
+
 // contest runs the levels that look at returns.
-func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions) ([]levelResult, error) {
+func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, leftOut func(format string, args ...any)) ([]levelResult, error) {
 	series, err := src.series()
 	if err != nil {
 		return nil, err
@@ -41,7 +63,7 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 		return nil, err
 	}
 	if contest.Note != "" {
-		a.talk("%s", contest.Note)
+		leftOut("%s", contest.Note)
 	}
 	wanted := func(l string) bool { return level == levelAll || level == l }
 	var results []levelResult
@@ -78,7 +100,7 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 		t, err := contest.Paths(c.Context(), paths)
 		switch {
 		case level == levelAll && errors.Is(err, gpt.ErrNoLogits):
-			a.talk("level path left out: %v", err)
+			leftOut("level path left out: %v", err)
 		case err != nil:
 			return nil, err
 		default:
