@@ -35,6 +35,7 @@ var layers = map[string][]string{
 	"feature":       {"market"},
 	"feed":          {"market", "market/calendar"},
 	"market":        {"market/calendar"},
+	"runs":          {},
 	"score":         {},
 	"density":       {},
 

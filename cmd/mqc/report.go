@@ -174,6 +174,11 @@ func (a *app) allLevels(c *cobra.Command, src source, models []eval.Named, part 
 	if err != nil {
 		return r, nil, err
 	}
+	return resultsOf(scored), notes, nil
+}
+
+// resultsOf are tables by their kind.
+func resultsOf(scored []levelResult) (r report.Results) {
 	for _, s := range scored {
 		switch t := s.table.(type) {
 		case *eval.Table:
@@ -190,5 +195,5 @@ func (a *app) allLevels(c *cobra.Command, src source, models []eval.Named, part 
 			r.Path = t
 		}
 	}
-	return r, notes, nil
+	return r
 }

@@ -30,6 +30,7 @@ type app struct {
 	named    bool // the note on .pt files has been said
 
 	args []string // of the command line
+	runs string   // --runs of the training commands; empty: see runsFolder
 }
 
 // run executes one command line and returns the exit code.
@@ -83,7 +84,7 @@ Start with:  mqc quickstart`,
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
 		a.calibrate(), a.eval(), a.report(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
-		a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
+		a.listRuns(), a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
 	if w := a.width(); w > 0 {
 		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", w)))
