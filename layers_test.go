@@ -17,6 +17,7 @@ import (
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
 	"export":        {"checkpoint", "gpt", "nn"},
+	"report":        {"checkpoint", "dataset", "eval", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer", "train"},
 	"eval/selftest": {"checkpoint", "dataset", "eval", "feature", "gpt", "market", "score", "tokenizer", "train"},
 	"eval":          {"checkpoint", "dataset", "density", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer"},
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
@@ -34,6 +35,7 @@ var layers = map[string][]string{
 	"feature":       {"market"},
 	"feed":          {"market", "market/calendar"},
 	"market":        {"market/calendar"},
+	"runs":          {},
 	"score":         {},
 	"density":       {},
 

@@ -135,6 +135,12 @@ func (c *Contest) gain(law, over, horizon, lag int, of func(law, target int) flo
 
 const nameGARCH = "GARCH-t"
 
+// NameUnigram is the baseline that counts tokens.
+const NameUnigram = "token unigram"
+
+// EnsembleName is the row of the mean of the densities of several models.
+func EnsembleName(models int) string { return fmt.Sprintf("ensemble of %d", models) }
+
 // oneStep looks the densities of a baseline up by token: token i of a stream is
 // candle i+1 of its series.
 func oneStep(b forecast.Baseline, series []*market.Series) func(stream, index int) density.Density {
@@ -202,7 +208,7 @@ func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*marke
 	}
 	laws = append(laws, own...)
 	if len(models) > 1 {
-		all := law{name: fmt.Sprintf("ensemble of %d", len(models)), note: "mean of the densities"}
+		all := law{name: EnsembleName(len(models)), note: "mean of the densities"}
 		if len(members) == len(models) {
 			all.at = lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members))
 		} else {
@@ -251,7 +257,7 @@ func unigramLaw(codec dataset.Codec, streams []*dataset.Stream) law {
 	forecast.FitUnigram(streams, V).Probabilities(probs, 0)
 	codec.Emission.Mix(mixed, probs)
 	return law{
-		name: "token unigram", note: "filtered historical simulation at the scale " + codec.Scaler.Kind, baseline: true,
+		name: NameUnigram, note: "filtered historical simulation at the scale " + codec.Scaler.Kind, baseline: true,
 		at: func(stream, index int) density.Density {
 			mean, unit := codec.Scaler.Return(streams[stream].States[index])
 			return codec.Emission.Cells().NewAt(mixed, mean, unit)

@@ -24,6 +24,7 @@ type DensityRow struct {
 	LogScore float64      `json:"log_score"` // mean ln p(r), in nats per candle; more is better
 	CRPS     float64      `json:"crps"`      // mean, of log returns; less is better
 	Coverage []Interval   `json:"coverage"`  // of central intervals
+	PIT      []int        `json:"pit"`       // histogram of probability integral transforms, twenty bins
 	KS       float64      `json:"ks"`        // largest distance of the distribution of PITs from the uniform
 	Risk     []Risk       `json:"risk"`
 	Gains    []Gain       `json:"gains"`
@@ -74,6 +75,9 @@ var (
 // significanceLag is how many dates a gain is taken to be correlated with: two
 // weeks of trading.
 const significanceLag = 10
+
+// pitBins are the bins of the transforms of one-step densities.
+const pitBins = 20
 
 // confidence is that of the intervals of a table.
 const confidence = .95
@@ -134,6 +138,7 @@ func (s densityScores) row(l law, targets []target, streams []*dataset.Stream) D
 		share, lo, hi := score.Coverage(s.pit, level, confidence)
 		row.Coverage = append(row.Coverage, Interval{level, share, lo, hi})
 	}
+	row.PIT = score.PITHistogram(s.pit, pitBins)
 	row.KS, _ = score.KolmogorovSmirnov(s.pit)
 	for k, level := range riskLevels {
 		hits := make([]bool, len(s.pit))

@@ -26,8 +26,11 @@ type DirectionRow struct {
 	Hi       float64      `json:"hi"`
 	Count    int          `json:"count"`
 	Binomial score.Number `json:"binomial_p"` // that of hits where each is as likely as the commoner sign
-	PT       score.Number `json:"pt_p"`       // Pesaran–Timmermann 1992; null: the law never changes its mind
+	PTStat   score.Number `json:"pt"`         // Pesaran–Timmermann 1992: positive where signs agree more often than by chance
+	PT       score.Number `json:"pt_p"`       // its p, two-sided; 1: the law never changes its mind
 	Brier    float64      `json:"brier"`      // mean (P(up) − up)²; .25 is a coin
+
+	Reliability []score.ReliabilityBin `json:"reliability"` // of P(up), in bins of .05
 }
 
 // Direction scores the probability of a rise. As all assets share a market, the
@@ -60,18 +63,22 @@ func (c *Contest) Direction(ctx context.Context) (*DirectionTable, error) {
 			row.Lo, row.Hi = score.Wilson(hits, n, confidence)
 			row.Binomial = score.Number(score.Binomial(hits, n, t.Majority))
 		}
-		_, p := score.PesaranTimmermann(lean, c.returns)
-		row.PT = score.Number(p)
+		stat, p := score.PesaranTimmermann(lean, c.returns)
+		row.PTStat, row.PT = score.Number(stat), score.Number(p)
+		var rise []float64
+		var rose []bool
 		for k, r := range c.returns {
 			if r == 0 {
 				continue
 			}
+			rise, rose = append(rise, min(max(lean[k]+0.5, 0), 1)), append(rose, r > 0)
 			miss := lean[k] + 0.5
 			if r > 0 {
 				miss--
 			}
 			row.Brier += miss * miss / float64(max(1, moved))
 		}
+		row.Reliability = score.Reliability(rise, rose, 20, confidence)
 		t.Rows = append(t.Rows, row)
 	}
 	return t, nil

@@ -31,6 +31,14 @@ func DefaultPaths() PathOptions {
 	return PathOptions{Horizons: []int{1, 5, 20}, Paths: 100, Origins: 600, Seed: 1}
 }
 
+// Validate reports what is wrong with o.
+func (o PathOptions) Validate() error {
+	if len(o.Horizons) == 0 || !slices.IsSorted(o.Horizons) || o.Horizons[0] < 1 || o.Paths < 2 || o.Origins < 1 {
+		return fmt.Errorf("eval: paths: horizons %v, %d paths from %d origins: want ascending horizons from 1, at least 2 paths and 1 origin", o.Horizons, o.Paths, o.Origins)
+	}
+	return nil
+}
+
 // PathTable scores drawn paths of cumulative log returns.
 type PathTable struct {
 	Part    string    `json:"part"`
@@ -86,8 +94,8 @@ type sampler struct {
 
 // Paths scores paths that models and baselines draw from the same origins.
 func (c *Contest) Paths(ctx context.Context, o PathOptions) (*PathTable, error) {
-	if len(o.Horizons) == 0 || !slices.IsSorted(o.Horizons) || o.Horizons[0] < 1 || o.Paths < 2 || o.Origins < 1 {
-		return nil, fmt.Errorf("eval: paths: horizons %v, %d paths from %d origins: want ascending horizons from 1, at least 2 paths and 1 origin", o.Horizons, o.Paths, o.Origins)
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
 	H := slices.Max(o.Horizons)
 	every := len(dataset.HorizonWindows(c.streams, c.part, 1, H, 1, 0))

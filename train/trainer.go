@@ -47,7 +47,8 @@ type Event struct {
 	Step     int      `json:"step"` // optimizer steps done
 	Steps    int      `json:"steps"`
 	Measures Measures `json:"measures"`
-	Best     bool     `json:"best,omitempty"` // an evaluation better than all before
+	Best     bool     `json:"best,omitempty"`   // an evaluation better than all before
+	Metric   string   `json:"metric,omitempty"` // of an evaluation: the measure that is best where it is smallest
 }
 
 // state is what a run knows beside weights and moments; it is the JSON of a
@@ -248,7 +249,7 @@ func (t *trainer) evaluate(ctx context.Context, steps int) (stop bool, err error
 	} else {
 		s.Bad++
 	}
-	t.observe(Event{Kind: EventEval, Step: s.Step, Steps: steps, Measures: measures, Best: better})
+	t.observe(Event{Kind: EventEval, Step: s.Step, Steps: steps, Measures: measures, Best: better, Metric: t.stage.Metric()})
 	return t.job.Recipe.Patience > 0 && s.Bad >= t.job.Recipe.Patience, nil
 }
 

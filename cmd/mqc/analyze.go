@@ -9,6 +9,7 @@ import (
 	"github.com/micro-quant/mqc/analysis"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/report"
 	"github.com/micro-quant/mqc/tokenizer"
 )
 
@@ -100,8 +101,8 @@ func (a *app) runAnalyze(c *cobra.Command, f *analyzeFlags) error {
 func (a *app) printSummary(s analysis.Summary) {
 	a.say("%d tokens of %d assets; %d of %d codes occur", s.Tokens, s.Assets, s.Used, s.Vocabulary)
 	a.say("entropy      %.4f nats, %.4f bits: as many as %.1f even codes", s.Entropy, s.Entropy/math.Ln2, s.Perplexity)
-	a.say("top 10       %s of all tokens", percent(s.Top10))
-	a.say("repeats      %s equal the token before", percent(s.Repeats))
+	a.say("top 10       %s of all tokens", report.Percent(s.Top10))
+	a.say("repeats      %s equal the token before", report.Percent(s.Repeats))
 	if o := s.Order; o.Shuffles > 0 {
 		a.say("order        %.4f nats that a token says of the next; %.4f ± %.4f when shuffled", o.Information, o.Shuffled, o.ShuffledDev)
 		a.say("             what order adds: %+.4f nats per token", o.Excess())
@@ -115,14 +116,14 @@ func (a *app) printPatterns(patterns []analysis.Pattern, f *analyzeFlags) {
 	}
 	t := newTable("pattern", "times", "by chance", "p")
 	for _, p := range patterns[:min(f.top, len(patterns))] {
-		t.add(joinTokens(p.Tokens), p.Count, fmt.Sprintf("%.1f", p.Expected), pValue(p.P))
+		t.add(joinTokens(p.Tokens), p.Count, fmt.Sprintf("%.1f", p.Expected), report.PValue(p.P))
 	}
 	a.say("%s", t)
 	a.say("chance is any order within an asset; p is times the number of patterns looked at")
 }
 
 func (a *app) printRare(rare []analysis.Rare, tok tokenizer.Tokenizer, f *analyzeFlags) {
-	a.say("\nrare tokens: %d make up at most %s", len(rare), percent(f.share))
+	a.say("\nrare tokens: %d make up at most %s", len(rare), report.Percent(f.share))
 	if len(rare) == 0 {
 		return
 	}

@@ -149,7 +149,7 @@ func (a *app) trainDownstream(ctx context.Context, b *checkpoint.Bundle, series 
 			switch row.Name {
 			case "model":
 				d.Models = append(d.Models, row.LogScore)
-			case "token unigram":
+			case eval.NameUnigram:
 				d.Unigram = row.LogScore
 			}
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
-	"github.com/micro-quant/mqc/gpt"
 )
 
 // truthSamples is how many candles of the synthetic market are drawn for each
@@ -36,9 +34,9 @@ was fitted on are refused.`,
 		Example: "  mqc eval --checkpoint checkpoints/best_model.pt --data data --split val",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := dataset.ParsePart(part)
-			if err != nil || p == dataset.Train {
-				return usagef(c, "--split %q: want val or test", part)
+			p, err := parseHeldOut(c, part)
+			if err != nil {
+				return err
 			}
 			if !slices.Contains(evalLevels, level) {
 				return usagef(c, "--level %q: want one of %s", level, strings.Join(evalLevels, ", "))
@@ -52,17 +50,15 @@ was fitted on are refused.`,
 			if len(paths) == 0 {
 				paths = []string{newestCheckpoint()}
 			}
-			var models []eval.Named
-			for _, path := range paths {
-				b, err := openAt(c, path, precision)
-				if err != nil {
-					return err
-				}
+			models, err := openModels(c, paths, precision)
+			if err != nil {
+				return err
+			}
+			for i, m := range models {
 				if c.Flags().Changed("temperature") {
-					b = b.WithCalibration(nil, nil)
+					models[i].Bundle = m.Bundle.WithCalibration(nil, nil)
 				}
-				b.Model = b.Model.Tempered(temperature)
-				models = append(models, eval.Named{Name: modelName(path), Bundle: b})
+				models[i].Bundle.Model = models[i].Bundle.Model.Tempered(temperature)
 			}
 			if data == "" {
 				data = defaultData()
@@ -74,30 +70,15 @@ was fitted on are refused.`,
 			if err != nil {
 				return err
 			}
-			var results []levelResult
-			if level == levelToken || level == levelAll {
-				table, err := scoreTable(c, src, models, p, seqLen, truthSamples)
-				switch {
-				case level == levelAll && (errors.Is(err, eval.ErrTokenizers) || errors.Is(err, gpt.ErrNoLogits)):
-					a.talk("level token left out: %v", err)
-				case err != nil:
-					return err
-				default:
-					results = append(results, levelResult{levelToken, table, func() { a.printScores(table) }})
-				}
+			if level != levelToken && src.Tokens != "" {
+				return usagef(c, "--level %s needs candles: --data %s is a token file", level, data)
 			}
-			if level != levelToken {
-				if src.Tokens != "" {
-					return usagef(c, "--level %s needs candles: --data %s is a token file", level, data)
-				}
-				more, err := a.contest(c, src, models, p, level, baselines, drawn)
-				if err != nil {
-					return err
-				}
-				results = append(results, more...)
+			results, err := a.scoreLevels(c, src, models, p, level, baselines, drawn, seqLen, truthSamples, a.talk)
+			if err != nil {
+				return err
 			}
 			// Recorded before it is seen.
-			if err := a.recordTestRead(paths, models, p, level, data); err != nil {
+			if _, err := a.recordTestRead(paths, models, p, level, data); err != nil {
 				return err
 			}
 			if asCSV {
@@ -114,11 +95,46 @@ was fitted on are refused.`,
 	c.Flags().StringVar(&level, "level", levelToken, "what is scored: "+strings.Join(evalLevels, ", "))
 	c.Flags().BoolVar(&asCSV, "csv", false, "print one line for each number")
 	c.Flags().StringSliceVar(&baselines, "baselines", nil, "baselines by name, with commas (default: all)")
-	c.Flags().IntVar(&drawn.Paths, "paths", drawn.Paths, "level path: paths from each origin")
-	c.Flags().IntVar(&drawn.Origins, "origins", drawn.Origins, "level path: origins at most")
-	c.Flags().IntSliceVar(&drawn.Horizons, "horizons", drawn.Horizons, "level path: candles after which paths are scored")
+	bindPaths(c, &drawn)
 	c.Flags().StringVar(&part, "split", "val", "val or test")
 	return c
+}
+
+// bindPaths registers how paths are drawn.
+func bindPaths(c *cobra.Command, o *eval.PathOptions) {
+	c.Flags().IntVar(&o.Paths, "paths", o.Paths, "level path: paths from each origin")
+	c.Flags().IntVar(&o.Origins, "origins", o.Origins, "level path: origins at most")
+	c.Flags().IntSliceVar(&o.Horizons, "horizons", o.Horizons, "level path: candles after which paths are scored")
+}
+
+// parseHeldOut reads the value of --split.
+func parseHeldOut(c *cobra.Command, part string) (dataset.Part, error) {
+	p, err := dataset.ParsePart(part)
+	if err != nil || p == dataset.Train {
+		return p, usagef(c, "--split %q: want val or test", part)
+	}
+	return p, nil
+}
+
+// openModels opens checkpoints, each under the name of its file, or under its
+// path where two files have one name.
+func openModels(c *cobra.Command, paths []string, precision string) (models []eval.Named, err error) {
+	files := map[string]int{}
+	for _, path := range paths {
+		files[modelName(path)]++
+	}
+	for _, path := range paths {
+		b, err := openAt(c, path, precision)
+		if err != nil {
+			return nil, err
+		}
+		name := modelName(path)
+		if files[name] > 1 {
+			name = path
+		}
+		models = append(models, eval.Named{Name: name, Bundle: b})
+	}
+	return models, nil
 }
 
 // printLevels prints tables one after the other; as JSON one level is its table,
@@ -138,7 +154,7 @@ func (a *app) printLevels(level string, results []levelResult) error {
 		if i > 0 {
 			a.say("")
 		}
-		r.print()
+		a.printTable(r.table)
 	}
 	return nil
 }
@@ -171,26 +187,4 @@ func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.
 		}
 	}
 	return eval.Tokens(c.Context(), models, streams, part, seqLen, truth)
-}
-
-func (a *app) printScores(t *eval.Table) {
-	label := map[string]string{"val": "validation", "test": "test"}[t.Part]
-	if t.Selected {
-		label += ", which early stopping has seen"
-	}
-	a.say("%d tokens of %d assets (%s)", t.Targets, len(t.Assets), label)
-	out := newTable("model", "steps", "nats/token", "bits", "perplexity", "top-1", "top-5", "")
-	for _, r := range t.Rows {
-		steps := any("")
-		if r.Steps > 0 {
-			steps = r.Steps
-		}
-		out.add(r.Name, steps, r.Nats, r.Bits, r.Perplexity, r.Top1, r.Top5, r.Note)
-	}
-	a.say("%s", out)
-	for _, asset := range t.Assets {
-		if asset.Unseen {
-			a.say("%s: unseen in training", asset.Name)
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/micro-quant/mqc/feed"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/runs"
 	"github.com/micro-quant/mqc/score"
 	"github.com/micro-quant/mqc/torch"
 	"github.com/micro-quant/mqc/train"
@@ -28,6 +29,10 @@ func hint(err error) string {
 		return hintAsset()
 	case errors.As(err, &reading):
 		return reading.hint
+	case errors.Is(err, runs.ErrNone):
+		return "training commands make one; --runs names another folder"
+	case errors.Is(err, runs.ErrUnknown):
+		return "mqc runs lists them"
 	case errors.Is(err, market.ErrNoData):
 		return "put CSV files there, or make a synthetic market: mqc data generate"
 	case errors.Is(err, feed.ErrUnknown):

@@ -2,16 +2,13 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
-	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
-	"github.com/micro-quant/mqc/score"
+	"github.com/micro-quant/mqc/report"
 )
 
 // Levels of eval.
@@ -31,11 +28,32 @@ var evalLevels = []string{levelToken, levelDensity, levelPath, levelVolatility, 
 type levelResult struct {
 	level string
 	table any
-	print func()
+}
+
+// scoreLevels scores a level, or all. With all of them what does not fit the models
+// is left out, which leftOut is told.
+func (a *app) scoreLevels(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, seqLen, samples int, leftOut func(format string, args ...any)) ([]levelResult, error) {
+	var results []levelResult
+	if level == levelToken || level == levelAll {
+		table, err := scoreTable(c, src, models, part, seqLen, samples)
+		switch {
+		case level == levelAll && (errors.Is(err, eval.ErrTokenizers) || errors.Is(err, gpt.ErrNoLogits)):
+			leftOut("level token left out: %v", err)
+		case err != nil:
+			return nil, err
+		default:
+			results = append(results, levelResult{levelToken, table})
+		}
+	}
+	if level == levelToken {
+		return results, nil
+	}
+	more, err := a.contest(c, src, models, part, level, baselines, paths, leftOut)
+	return append(results, more...), err
 }
 
 // contest runs the levels that look at returns.
-func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions) ([]levelResult, error) {
+func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, leftOut func(format string, args ...any)) ([]levelResult, error) {
 	series, err := src.series()
 	if err != nil {
 		return nil, err
@@ -45,7 +63,7 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 		return nil, err
 	}
 	if contest.Note != "" {
-		a.talk("%s", contest.Note)
+		leftOut("%s", contest.Note)
 	}
 	wanted := func(l string) bool { return level == levelAll || level == l }
 	var results []levelResult
@@ -54,194 +72,56 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, levelResult{levelDensity, t, func() { a.printDensities(t) }})
+		results = append(results, levelResult{levelDensity, t})
 	}
 	if wanted(levelVolatility) {
 		t, err := contest.Volatility(c.Context())
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, levelResult{levelVolatility, t, func() { a.printVolatility(t) }})
+		results = append(results, levelResult{levelVolatility, t})
 	}
 	if wanted(levelDirection) {
 		t, err := contest.Direction(c.Context())
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, levelResult{levelDirection, t, func() { a.printDirection(t) }})
+		results = append(results, levelResult{levelDirection, t})
 	}
 	if wanted(levelCross) {
 		t, err := contest.CrossSection(c.Context())
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, levelResult{levelCross, t, func() { a.printCross(t) }})
+		results = append(results, levelResult{levelCross, t})
 	}
 	if wanted(levelPath) {
 		paths.Seed = a.seed
 		t, err := contest.Paths(c.Context(), paths)
 		switch {
 		case level == levelAll && errors.Is(err, gpt.ErrNoLogits):
-			a.talk("level path left out: %v", err)
+			leftOut("level path left out: %v", err)
 		case err != nil:
 			return nil, err
 		default:
-			results = append(results, levelResult{levelPath, t, func() { a.printPaths(t) }})
+			results = append(results, levelResult{levelPath, t})
 		}
 	}
 	return results, nil
 }
 
-func scopeLabel(s eval.Scope) string {
-	label := map[string]string{"val": "validation", "test": "test"}[s.Part]
-	if s.Selected {
-		label += ", which early stopping or calibration has seen"
-	}
-	return label
-}
-
-// overs are the rows that gains are over, in the order of their first mention.
-func overs[Row any](rows []Row, gains func(Row) []eval.Gain) (names []string) {
-	for _, r := range rows {
-		for _, g := range gains(r) {
-			if !slices.Contains(names, g.Over) {
-				names = append(names, g.Over)
-			}
+// printTable prints a table of eval.
+func (a *app) printTable(table any) {
+	for i, t := range report.Lay(table) {
+		if i > 0 {
+			a.say("")
+		}
+		if t.Title != "" {
+			a.say("%s", t.Title)
+		}
+		a.say("%s", &textTable{header: t.Header, rows: t.Rows})
+		for _, note := range t.Notes {
+			a.say("%s", note)
 		}
 	}
-	return names
-}
-
-// gainCells are a row's gains in the order of names.
-func gainCells(gains []eval.Gain, names []string, format string) (cells []any) {
-	for _, name := range names {
-		cell := ""
-		for _, g := range gains {
-			if g.Over == name {
-				cell = fmt.Sprintf(format+" (p %s)", g.Test.Mean, pValue(g.Test.P))
-			}
-		}
-		cells = append(cells, cell)
-	}
-	return cells
-}
-
-func over(names []string) (heads []string) {
-	for _, n := range names {
-		heads = append(heads, "over "+n)
-	}
-	return heads
-}
-
-// printDensities prints a table of densities.
-func (a *app) printDensities(t *eval.DensityTable) {
-	a.say("density of the next log return: %d candles on %d dates (%s)", t.Targets, t.Dates, scopeLabel(t.Scope))
-	names := overs(t.Rows, func(r eval.DensityRow) []eval.Gain { return r.Gains })
-	head := append([]string{"model", "ln p", "CRPS bp", "50%", "80%", "90%", "95%", "VaR 1%", "VaR 5%"}, over(names)...)
-	out := newTable(append(head, "")...)
-	for _, r := range t.Rows {
-		row := []any{r.Name, fmt.Sprintf("%.4f", r.LogScore), fmt.Sprintf("%.2f", 1e4*r.CRPS)}
-		for _, c := range r.Coverage {
-			row = append(row, percent(c.Share))
-		}
-		for _, k := range r.Risk {
-			row = append(row, fmt.Sprintf("%.2f%%", 100*k.Share))
-		}
-		out.add(append(append(row, gainCells(r.Gains, names, "%+.4f")...), r.Note)...)
-	}
-	a.say("%s", out)
-	a.say("ln p is the mean log density in nats per candle, more is better; gains are tested by date (Diebold–Mariano, %d autocovariances)", t.Lag)
-	if t.Best != "" {
-		a.say("best baseline on validation: %s", t.Best)
-	}
-	calibrated := newTable("calibrated intervals", "temperature", "50%", "80%", "90%", "95%", "adaptive 90%")
-	for _, r := range t.Rows {
-		if len(r.Calibrated) == 0 {
-			continue
-		}
-		row := []any{r.Name, fmt.Sprintf("%.3f", r.Temperature)}
-		for _, c := range append(slices.Clone(r.Calibrated), *r.Adaptive) {
-			row = append(row, percent(c.Share))
-		}
-		calibrated.add(row...)
-	}
-	if len(calibrated.rows) > 0 {
-		a.say("\n%s", calibrated)
-	}
-}
-
-func (a *app) printVolatility(t *eval.VolatilityTable) {
-	a.say("variance of the next log return: %d candles on %d dates (%s)", t.Targets, t.Dates, scopeLabel(t.Scope))
-	names := overs(t.Rows, func(r eval.VolatilityRow) []eval.Gain { return r.Gains })
-	out := newTable(append([]string{"model", "QLIKE", "QLIKE r²", "ln MSE", "R²"}, over(names)...)...)
-	for _, r := range t.Rows {
-		out.add(append([]any{r.Name, fmt.Sprintf("%.4f", r.QLIKE), fmt.Sprintf("%.4f", r.QLIKEr2), fmt.Sprintf("%.4f", r.LogMSE), fmt.Sprintf("%.3f", float64(r.R2))}, gainCells(r.Gains, names, "%+.4f")...)...)
-	}
-	a.say("%s", out)
-	a.say("QLIKE against the variance that highs, lows and gap show, less is better; gains in it, more is better")
-}
-
-func (a *app) printDirection(t *eval.DirectionTable) {
-	a.say("sign of the next log return: %d candles on %d dates (%s); the commoner sign has %s", t.Targets, t.Dates, scopeLabel(t.Scope), percent(t.Majority))
-	out := newTable("model", "hits", "95% interval", "binomial p", "Pesaran–Timmermann p", "Brier")
-	for _, r := range t.Rows {
-		out.add(r.Name, percent(float64(r.Hits)), percent(r.Lo)+"–"+percent(r.Hi), pValue(float64(r.Binomial)), pValue(float64(r.PT)), fmt.Sprintf("%.4f", r.Brier))
-	}
-	a.say("%s", out)
-}
-
-func (a *app) printCross(t *eval.CrossTable) {
-	a.say("order of the assets of a date (%s)", scopeLabel(t.Scope))
-	out := newTable("model", "IC", "rank IC", "rank IC of volatility", "dates")
-	cell := func(t score.Test) string { return fmt.Sprintf("%+.4f (p %s)", t.Mean, pValue(t.P)) }
-	for _, r := range t.Rows {
-		out.add(r.Name, cell(r.IC), cell(r.RankIC), cell(r.Volatility), r.Volatility.N)
-	}
-	a.say("%s", out)
-}
-
-func (a *app) printPaths(t *eval.PathTable) {
-	a.say("%d paths from each of %d origins on %d dates (%s)", t.Paths, t.Origins, t.Dates, t.Part)
-	for k := range t.Rows[0].Horizons {
-		h := t.Rows[0].Horizons[k].Horizon
-		names := overs(t.Rows, func(r eval.PathRow) []eval.Gain { return r.Horizons[k].Gains })
-		out := newTable(append([]string{fmt.Sprintf("after %d", h), "CRPS bp", "WQL", "50%", "80%", "90%", "95%", "calibrated 90%"}, over(names)...)...)
-		for _, r := range t.Rows {
-			s := r.Horizons[k]
-			row := []any{r.Name, fmt.Sprintf("%.1f", 1e4*s.CRPS), fmt.Sprintf("%.4f", s.WQL)}
-			for _, c := range s.Coverage {
-				row = append(row, percent(c.Share))
-			}
-			held := ""
-			for _, c := range s.Calibrated {
-				if c.Level == forecast.AdaptiveLevel {
-					held = fmt.Sprintf("%s (p %s)", percent(c.Share), pValue(s.CalibratedTest.P))
-				}
-			}
-			row = append(row, held)
-			gains := slices.Clone(s.Gains)
-			for i := range gains {
-				gains[i].Test.Mean *= 1e4
-			}
-			out.add(append(row, gainCells(gains, names, "%+.2f")...)...)
-		}
-		a.say("%s", out)
-	}
-}
-
-func percent(x float64) string {
-	if x != x {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f%%", 100*x)
-}
-
-func pValue(p float64) string {
-	switch {
-	case p != p:
-		return "–"
-	case p < 1e-4:
-		return fmt.Sprintf("%.0e", p)
-	}
-	return fmt.Sprintf("%.4f", p)
 }

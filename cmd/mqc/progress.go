@@ -17,7 +17,8 @@ import (
 )
 
 // meter shows the progress of a stage, a bar on a terminal and plain lines
-// elsewhere, and writes every event to a JSON Lines log.
+// elsewhere, and writes every event to a JSON Lines log and to the registry of
+// runs.
 type meter struct {
 	a       *app
 	path    string // of the log
@@ -26,13 +27,14 @@ type meter struct {
 	start   time.Time
 	first   int // steps done before this process
 	resumed bool
+	record  *record
 	bars    *mpb.Progress
 	bar     *mpb.Bar
 	text    string
 }
 
-func (a *app) newMeter(log string, pending *train.Pending) *meter {
-	m := &meter{a: a, path: log, start: time.Now()}
+func (a *app) newMeter(log, out, folder string, pending *train.Pending) *meter {
+	m := &meter{a: a, path: log, start: time.Now(), record: &record{a: a, out: out, folder: folder, resumed: pending != nil}}
 	if pending != nil {
 		m.first, m.resumed = pending.Step, true
 	}
@@ -75,6 +77,7 @@ func (m *meter) close() {
 	if m.log != nil {
 		m.log.Close()
 	}
+	m.record.close()
 }
 
 // terminal says whether the person sees stderr on a terminal.
@@ -89,6 +92,7 @@ func (m *meter) observe(e train.Event) {
 			m.a.warn("log: %v", m.fault)
 		}
 	}
+	m.record.observe(e)
 	if e.Kind == train.EventEval {
 		m.text = formatMeasures(e.Measures)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/report"
 	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
 )
@@ -25,10 +26,10 @@ func (a *app) quickstart() *cobra.Command {
 	out, data, scale, kind := "quickstart", "", feature.EWMA, ""
 	c := &cobra.Command{
 		Use:   "quickstart",
-		Short: "Everything once: data, tokenizer, four stages, calibration, evaluation, forecast",
+		Short: "Everything once: data, tokenizer, four stages, calibration, evaluation, forecast, report",
 		Long: `Make a synthetic market (or take the CSV files of --data), fit a tokenizer,
 train a small model through the four stages, calibrate the last, score every
-stage on held-out dates beside the baselines, and draw a forecast.`,
+stage on held-out dates beside the baselines, draw a forecast, and write a report.`,
 		Example: "  mqc quickstart\n  mqc quickstart --data my_csvs --out runs/mine",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -58,6 +59,7 @@ type quickConfig struct {
 	truthSamples     int // see scoreTable
 	calibration      forecast.CalibrationOptions
 	paths            int // of the forecast
+	report           eval.PathOptions
 }
 
 // quickDefaults is a size that takes half a minute on two cores.
@@ -70,6 +72,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 		data: data, out: out, scale: scale,
 		market: market.DefaultSynthetic(), kind: tokenizer.KindVQVAE, codes: tokenizer.DefaultVQ(), shape: shape,
 		stages: quickStages(shape, seed), truthSamples: truthSamples, paths: 256,
+		report: eval.PathOptions{Horizons: []int{1, 5}, Paths: 32, Origins: 40, Seed: seed},
 	}
 	q.calibration = forecast.CalibrationOptions{Horizon: q.stages[2].Horizon, Origins: 100, Samples: 64, Seed: seed}
 	q.market.Seed = seed
@@ -170,6 +173,12 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	if err != nil {
 		return err
 	}
+	models[len(models)-1].Bundle = bundle
+	page, err := a.quickReport(c, q, src, series, models, table, files[2:])
+	if err != nil {
+		return err
+	}
+	files = append(files, page)
 	o := forecast.Options{Horizon: q.stages[2].Horizon, Samples: q.paths, Sampler: gpt.Sampler{Temperature: bundle.Calibration.SampleAt()}, Seed: a.seed}
 	f, steps, next, err := drawCalibrated(c.Context(), bundle, asset, o)
 	if err != nil {
@@ -183,12 +192,32 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		})
 	}
 	a.say("")
-	a.printScores(table)
+	a.printTable(table)
 	a.say("stages 2 to 4 went on with %s alone\n", asset.Symbol)
 	a.printForecast(f, asset, steps)
 	a.printIntervals(bundle, f, steps, next)
 	a.say("\nfiles, made in %s\n  %s\n  %s", took, strings.TrimSuffix(src.Folder+src.CSV, "/"), strings.Join(files, "\n  "))
 	return nil
+}
+
+// quickReport writes the report of the first stage and the last. Beside them stand
+// the two baselines that verdicts name.
+func (a *app) quickReport(c *cobra.Command, q quickConfig, src source, series []*market.Series, models []eval.Named, table *eval.Table, paths []string) (string, error) {
+	a.talk("report: densities and paths beside the baselines")
+	last := len(models) - 1
+	models, paths = []eval.Named{models[0], models[last]}, []string{paths[0], paths[last]}
+	scored, err := a.contest(c, src, models, dataset.Val, levelAll, []string{"GARCH-t"}, q.report, a.talk)
+	if err != nil {
+		return "", err
+	}
+	results := resultsOf(append(scored, levelResult{levelToken, table}))
+	out := filepath.Join(q.out, "report.html")
+	data := src.Folder + src.CSV
+	_, err = a.writeReport(c.Context(), sources(models, paths), series, report.Options{
+		Build: version, Commands: []string{a.command()}, Path: data, Part: dataset.Val, Results: results,
+		Fans: reportFans, Horizon: q.stages[2].Horizon, Samples: q.paths, Seed: a.seed,
+	}, []string{out})
+	return out, err
 }
 
 // quickData is the user's candles, or a synthetic market made in the folder of

@@ -24,6 +24,7 @@ func tinyQuickstart(data, out string) quickConfig {
 	}
 	q.stages[3].Steps = 2
 	q.truthSamples, q.paths = 500, 8
+	q.report = eval.PathOptions{Horizons: []int{1, 2}, Paths: 4, Origins: 4, Seed: 1}
 	return q
 }
 
@@ -62,8 +63,8 @@ func TestQuickstartJSON(t *testing.T) {
 	if got, want := strings.Join(names, " "), "uniform unigram bigram unigram per asset Kneser–Ney trigram Kneser–Ney, shuffled past pretrain midtrain sft rl truth"; got != want {
 		t.Errorf("rows %q, want %q", got, want)
 	}
-	if len(got.Files) != 6 {
-		t.Errorf("files %v, want tokenizer, tokens and four checkpoints", got.Files)
+	if len(got.Files) != 7 {
+		t.Errorf("files %v, want tokenizer, tokens, four checkpoints and a report", got.Files)
 	}
 	for _, f := range got.Files {
 		if info, err := os.Stat(f); err != nil || info.Size() == 0 {

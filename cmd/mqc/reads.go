@@ -28,10 +28,11 @@ type testRead struct {
 }
 
 // recordTestRead notes that the test part of models is read, and
-// says how often that of the first one has been.
-func (a *app) recordTestRead(paths []string, models []eval.Named, part dataset.Part, level, data string) error {
+// returns and says which reading of the first one it is, counted from 1. No other
+// part is counted: 0.
+func (a *app) recordTestRead(paths []string, models []eval.Named, part dataset.Part, level, data string) (reading int, err error) {
 	if part != dataset.Test {
-		return nil
+		return 0, nil
 	}
 	r := testRead{Time: time.Now().UTC().Truncate(time.Second), Level: level, Data: data}
 	for _, m := range models {
@@ -40,22 +41,22 @@ func (a *app) recordTestRead(paths []string, models []eval.Named, part dataset.P
 	path := filepath.Join(filepath.Dir(paths[0]), testReads)
 	before, err := countReads(path, r.Checkpoints[0])
 	if err != nil {
-		return err
+		return 0, err
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
-		return fmt.Errorf("eval: the reading of the test part cannot be recorded: %w", err)
+		return 0, fmt.Errorf("eval: the reading of the test part cannot be recorded: %w", err)
 	}
 	_, err = f.Write(append(line, '\n'))
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("eval: the reading of the test part cannot be recorded: %w", err)
+		return 0, fmt.Errorf("eval: the reading of the test part cannot be recorded: %w", err)
 	}
 	a.talk("test: reading number %d of %s, recorded in %s", before+1, modelName(paths[0]), path)
-	return nil
+	return before + 1, nil
 }
 
 // countReads is how many lines of a file name a checkpoint.

@@ -28,11 +28,14 @@ type app struct {
 	quiet    bool
 	seed     uint64
 	named    bool // the note on .pt files has been said
+
+	args []string // of the command line
+	runs string   // --runs of the training commands; empty: see runsFolder
 }
 
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{out: stdout, err: stderr}
+	a := &app{out: stdout, err: stderr, args: args}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -80,8 +83,8 @@ Start with:  mqc quickstart`,
 	root.AddCommand(
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
-		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
-		a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
+		a.calibrate(), a.eval(), a.report(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
+		a.listRuns(), a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
 	if w := a.width(); w > 0 {
 		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", w)))
@@ -288,4 +291,18 @@ func (a *app) chartWidth() int {
 		return max(least, min(most, w-labels))
 	}
 	return most
+}
+
+// command is the command line as a shell takes it.
+func (a *app) command() string {
+	words := []string{"mqc"}
+	for _, arg := range a.args {
+		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./,=:+@%^", r))
+		}) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }

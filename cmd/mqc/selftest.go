@@ -9,6 +9,7 @@ import (
 
 	"github.com/micro-quant/mqc/eval/selftest"
 	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/report"
 )
 
 func (a *app) selftest() *cobra.Command {
@@ -43,7 +44,7 @@ rejects 2% to 9% can explain (p < .001).`,
 			f.Observe = func(market int, gains []selftest.Gain) {
 				for _, g := range gains {
 					if g.Name == selftest.NameModel {
-						a.talk("market %d: the model gains %+.4f nats over the %s (p %s)", market+1, g.Test.Mean, selftest.Over, pValue(g.Test.P))
+						a.talk("market %d: the model gains %+.4f nats over the %s (p %s)", market+1, g.Test.Mean, selftest.Over, report.PValue(g.Test.P))
 					}
 				}
 			}
@@ -92,13 +93,13 @@ func (a *app) printSelftest(rows []selftest.Row, asCSV bool) error {
 		return w.Error()
 	}
 	out := newTable("log score over the "+selftest.Over, "mean gain", "gains", "95% interval", "losses", "rejected", "95% interval", "chance")
-	interval := func(lo, hi float64) string { return percent(lo) + "–" + percent(hi) }
+	interval := func(lo, hi float64) string { return report.Percent(lo) + "–" + report.Percent(hi) }
 	for _, r := range rows {
 		out.add(r.Name, r.Gain, r.Positive, interval(r.PositiveLo, r.PositiveHi), r.Negative,
-			percent(r.Rejected), interval(r.RejectedLo, r.RejectedHi), pValue(r.Chance))
+			report.Percent(r.Rejected), interval(r.RejectedLo, r.RejectedHi), report.PValue(r.Chance))
 	}
-	a.say("%d markets without anything to find, tests at %s", rows[0].Markets, percent(selftest.Level))
+	a.say("%d markets without anything to find, tests at %s", rows[0].Markets, report.Percent(selftest.Level))
 	a.say("%s", out)
-	a.say("chance: the probability of as many gains or more if each comes with %s", percent(selftest.Level/2))
+	a.say("chance: the probability of as many gains or more if each comes with %s", report.Percent(selftest.Level/2))
 	return nil
 }

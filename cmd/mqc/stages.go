@@ -14,6 +14,7 @@ import (
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/report"
 	"github.com/micro-quant/mqc/train"
 )
 
@@ -29,7 +30,7 @@ type stageFlags struct {
 }
 
 // bind registers the flags of every training command.
-func (f *stageFlags) bind(c *cobra.Command) {
+func (f *stageFlags) bind(c *cobra.Command, runs *string) {
 	r, flags := &f.recipe, c.Flags()
 	flags.StringVar(&f.out, "out", f.out, "checkpoint to write, or its folder (also --save_dir)")
 	flags.Float64Var(&r.LR, "lr", r.LR, "peak learning rate (also --learning_rate)")
@@ -38,6 +39,7 @@ func (f *stageFlags) bind(c *cobra.Command) {
 	flags.Float64Var(&r.Dropout, "dropout", r.Dropout, "dropout on the embedding and the residual branches")
 	flags.IntVar(&r.Patience, "patience", r.Patience, "evaluations without improvement before stopping; 0 never stops")
 	bindPrecision(flags, &f.precision)
+	flags.StringVar(runs, "runs", "", "folder of the registry of runs (default: runs in the folder of --out, or beside it where that is called checkpoints)")
 	flags.BoolVar(&f.resume, "resume", false, "go on with an unfinished run; everything else comes from its file")
 	if r.Stage != train.RL {
 		flags.IntVar(&r.Epochs, "epochs", r.Epochs, "passes over the training targets (also --num_epochs)")
@@ -46,8 +48,8 @@ func (f *stageFlags) bind(c *cobra.Command) {
 }
 
 // bindAsset registers the flags of the stages that go on with one asset.
-func (f *stageFlags) bindAsset(c *cobra.Command, alias string) {
-	f.bind(c)
+func (f *stageFlags) bindAsset(c *cobra.Command, alias string, runs *string) {
+	f.bind(c, runs)
 	c.Flags().StringVar(&f.in, "in", f.in, "checkpoint to start from")
 	c.Flags().StringVar(&f.csv, "csv", "", "candles of the asset (also "+alias+"; default: newest data/BTC-USD_*_1d.csv)")
 }
@@ -68,7 +70,7 @@ func (a *app) midtrain() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.assetStage(c, f) },
 	}
-	f.bindAsset(c, "--btc-csv")
+	f.bindAsset(c, "--btc-csv", &a.runs)
 	c.Flags().IntVar(&f.recipe.SeqLen, "seq-len", f.recipe.SeqLen, "tokens per window; at most the model's context")
 	return c
 }
@@ -83,7 +85,7 @@ func (a *app) sft() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.assetStage(c, f) },
 	}
-	f.bindAsset(c, "--asset-csv")
+	f.bindAsset(c, "--asset-csv", &a.runs)
 	f.bindHorizon(c)
 	c.Flags().Float64Var(&f.recipe.RolloutProb, "rollout-prob", f.recipe.RolloutProb, "chance that a horizon input is the model's own sample")
 	return c
@@ -103,7 +105,7 @@ reward a distribution that collapses. crps is proper.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.assetStage(c, f) },
 	}
-	f.bindAsset(c, "--asset-csv")
+	f.bindAsset(c, "--asset-csv", &a.runs)
 	f.bindHorizon(c)
 	flags := c.Flags()
 	flags.IntVar(&r.Steps, "steps", r.Steps, "optimizer steps")
@@ -236,7 +238,7 @@ var (
 // runStage runs or resumes one stage with progress, a log and a summary.
 func (a *app) runStage(ctx context.Context, job train.Job, pending *train.Pending) (*checkpoint.Bundle, error) {
 	a.noteName(job.Out)
-	meter := a.newMeter(job.Out+".log.jsonl", pending)
+	meter := a.newMeter(report.LogPath(job.Out), job.Out, a.runsFolder(job.Out), pending)
 	defer meter.close()
 	job.Observe = meter.observe
 	if pending == nil {
@@ -255,6 +257,7 @@ func (a *app) runStage(ctx context.Context, job train.Job, pending *train.Pendin
 	}
 	b, err := run()
 	meter.stop()
+	meter.record.end(err)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil, fmt.Errorf("%w: saved in %s: %w", errInterrupted, train.ResumePath(job.Out), err)

@@ -48,7 +48,7 @@ the training dates.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.pretrain(c, f) },
 	}
-	f.bind(c)
+	f.bind(c, &a.runs)
 	flags := c.Flags()
 	flags.StringVar(&f.data, "data", "", "folder of CSV files, one CSV file, or a token file (also --data_file; default: data/all_tokens.txt, else data)")
 	flags.StringVar(&f.tokenizer, "tokenizer", "", "tokenizer file, or any checkpoint that holds one")

@@ -1,0 +1,150 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/score"
+	"github.com/micro-quant/mqc/train"
+)
+
+// hostile is text that would be markup if it were not escaped.
+const hostile = `<script>alert("x")</script>|*_`
+
+func cardForTest() *Card {
+	row := eval.DensityRow{
+		Name: hostile, PIT: []int{3, 1, 2, 4}, Coverage: []eval.Interval{{Level: .5, Share: .5, Lo: .4, Hi: .6}, {Level: .9, Share: .9, Lo: .8, Hi: .95}},
+		Gains: []eval.Gain{{Over: "GARCH-t", Test: score.Test{Mean: .1, P: .3}}},
+	}
+	c := &Card{
+		Build: hostile, Commands: []string{"mqc report --out '" + hostile + "'", "```"}, Notes: []string{hostile},
+		Data:    Data{Path: hostile, Part: "test", Reading: 1, Assets: []Asset{{Name: hostile}}},
+		Models:  []Model{{Name: hostile, Lineage: []checkpoint.Step{{Stage: "pretrain", Steps: 2, Recipe: json.RawMessage(`{}`)}}}},
+		Results: Results{Density: &eval.DensityTable{Scope: eval.Scope{Part: "test", Targets: 10, Dates: 5}, Rows: []eval.DensityRow{row}}},
+	}
+	c.Models[0].Curves = []Curve{{Measure: "loss", Steps: []float64{1, 2}, Values: []float64{3, 2}}}
+	bar := Bar{Open: 1, High: 3, Low: .5, Close: 2}
+	c.Fans = []Fan{{Model: hostile, Asset: hostile, Past: []Bar{bar, bar}, Future: []Bar{bar}, Median: []float64{2}, Bands: []Band{{.95, []float64{1}, []float64{3}}}}}
+	c.Tokenizers = []Tokenizer{{Models: []string{hostile}, Kind: "vqvae", Codes: []Code{{Open: 100, High: 101, Low: 99, Close: 100.5, Train: 3}, {Open: 100, High: 100, Low: 100, Close: 100}}}}
+	c.judge()
+	return c
+}
+
+func TestThePageAsksNobodyAndEscapes(t *testing.T) {
+	page, err := cardForTest().HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"<script", "http:", "https:", "src=", "@import", "url(", "#000000", "Liberation", "<?xml"} {
+		if bytes.Contains(page, []byte(bad)) {
+			t.Errorf("the page has %q", bad)
+		}
+	}
+	for _, want := range []string{"<svg viewBox", "prefers-color-scheme: dark", "&lt;script&gt;", "no skill over GARCH-t (p = .30)", "var(--s0)"} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if open, closed := bytes.Count(page, []byte("<svg ")), bytes.Count(page, []byte("</svg>")); open != closed || open < 5 {
+		t.Errorf("%d plots begin and %d end", open, closed)
+	}
+}
+
+func TestMarkdownEscapes(t *testing.T) {
+	text := string(cardForTest().Markdown())
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "mqc report") {
+			continue // code
+		}
+		if strings.Contains(line, "<script") || strings.Contains(line, ")|*") {
+			t.Errorf("not escaped: %s", line)
+		}
+	}
+	if !strings.Contains(text, "````\n") {
+		t.Error("code with a fence in it is fenced by the same")
+	}
+}
+
+func TestJSONIsRead(t *testing.T) {
+	text, err := cardForTest().JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Card
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Verdicts[0].Headline != "no skill over GARCH-t (p = .30)" || back.Data.Reading != 1 {
+		t.Errorf("read back: %+v", back.Verdicts)
+	}
+}
+
+// A log counts for the run that made the checkpoint, and for no other.
+func TestCurvesAreThoseOfTheRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.pt")
+	b := &checkpoint.Bundle{Lineage: []checkpoint.Step{{Stage: "sft", Steps: 2}}}
+	if curves, err := readCurves(path, b); curves != nil || err != nil {
+		t.Errorf("without a log: %v, %v", curves, err)
+	}
+	log := ""
+	for _, e := range []train.Event{
+		{Kind: train.EventStep, Stage: "sft", Step: 1, Measures: train.Measures{"loss": 3}},
+		{Kind: train.EventEval, Stage: "sft", Step: 1, Measures: train.Measures{"crps": .5}},
+		{Kind: train.EventStep, Stage: "sft", Step: 1, Measures: train.Measures{"loss": 3}}, // resumed
+		{Kind: train.EventStep, Stage: "sft", Step: 2, Measures: train.Measures{"loss": 2}},
+	} {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log += string(line) + "\n{\"kind\":\"st\n"
+	}
+	if err := os.WriteFile(LogPath(path), []byte(log), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	curves, err := readCurves(path, b)
+	if err != nil || len(curves) != 2 || curves[0].Measure != "loss" || len(curves[0].Steps) != 2 || curves[0].Values[1] != 2 || !curves[1].Validation {
+		t.Errorf("curves %+v, %v; want loss of two steps and crps of validation", curves, err)
+	}
+	b.Lineage[0].Steps = 3
+	if _, err := readCurves(path, b); err != errOtherRun {
+		t.Errorf("the log of a shorter run: %v, want errOtherRun", err)
+	}
+}
+
+func TestThinKeepsTheMean(t *testing.T) {
+	c := Curve{}
+	for i := range 10 * mostPoints {
+		c.Steps, c.Values = append(c.Steps, float64(i)), append(c.Values, float64(2*i))
+	}
+	thin := c.thin()
+	if len(thin.Steps) != mostPoints || thin.Steps[0] != 4.5 || thin.Values[0] != 9 {
+		t.Errorf("%d points from (%v, %v), want %d from (4.5, 9)", len(thin.Steps), thin.Steps[0], thin.Values[0], mostPoints)
+	}
+}
+
+func TestPartOf(t *testing.T) {
+	m, err := market.NewSynthetic(func() market.SyntheticConfig {
+		c := market.DefaultSynthetic()
+		c.Assets, c.Candles = 1, 100
+		return c
+	}())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.Series[0]
+	split := dataset.Split{ValFrom: s.Candles[60].Time, TestFrom: s.Candles[80].Time}
+	for part, want := range [][2]int{{0, 60}, {60, 80}, {80, 100}} {
+		if from, to := partOf(s, split, dataset.Part(part)); from != want[0] || to != want[1] {
+			t.Errorf("part %d is [%d, %d), want %v", part, from, to, want)
+		}
+	}
+}
