@@ -58,7 +58,7 @@ func newModel(t testing.TB) *gpt.Model {
 	t.Helper()
 	m, err := gpt.New(gpt.Config{
 		Vocab: 16, SeqLen: 16, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000,
-		Softcap: 15, Dropout: 0.1, Cond: []int{7, 5, 3}, Features: feature.StateFeatures,
+		Softcap: 15, Dropout: 0.1, Cond: []int{7, 5, 3}, Features: feature.StateFeatures + feature.VolumeFeatures,
 	}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func newBundle(t testing.TB) *Bundle {
 	}
 	return &Bundle{
 		Model: newModel(t), Tokenizer: tok, Scaler: scaler, Emission: emission,
-		Inputs:   dataset.Inputs{Volatility: true, Calendar: true, Assets: []string{"SYN-01", "SYN-02"}},
+		Inputs:   dataset.Inputs{Volatility: true, Volume: true, Calendar: true, Assets: []string{"SYN-01", "SYN-02"}},
 		Split:    dataset.Split{ValFrom: date(8, 1), TestFrom: date(10, 1)},
 		Interval: "1d",
 		Fit: []Range{

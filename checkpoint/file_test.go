@@ -196,7 +196,7 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		"extra tensor":            {func(c *container) { n := uint64(len(c.data)); c.set("model.wpe", "F32", []uint64{0}, n, n) }, "model.wpe"},
 		"extra tokenizer tensor":  {func(c *container) { n := uint64(len(c.data)); c.set("tokenizer.x", "F32", []uint64{0}, n, n) }, `"x"`},
 		"tensor of nobody":        {func(c *container) { n := uint64(len(c.data)); c.set("optimizer.m", "F32", []uint64{0}, n, n) }, "optimizer.m"},
-		"transposed":              {func(c *container) { shape(c, "model.features", 5, 16) }, `"model.features" is F32 [5 16], the model wants F32 [16 5]`},
+		"transposed":              {func(c *container) { shape(c, "model.features", 7, 16) }, `"model.features" is F32 [7 16], the model wants F32 [16 7]`},
 		"flat":                    {func(c *container) { shape(c, query, 256) }, query},
 		"other type":              {func(c *container) { c.tensors[query].(map[string]any)["dtype"] = "I32" }, "I32"},
 		"NaN":                     {func(c *container) { bits(c, query, 5, math.NaN()) }, `tensor "` + query + `": value 5 is NaN`},

@@ -10,10 +10,12 @@ import (
 
 // Inputs says what a model sees with every token beside the token. All of it is
 // known before the candle that is to be predicted: the newest candle itself, the
-// volatility so far, the date for which it is predicted, and the asset.
+// volatility so far, how much was traded, the date for which it is predicted, and
+// the asset.
 type Inputs struct {
 	Candle     bool     `json:"candle,omitempty"`     // feature.CandleFeatures floats of the token's own candle
 	Volatility bool     `json:"volatility,omitempty"` // feature.StateFeatures floats
+	Volume     bool     `json:"volume,omitempty"`     // feature.VolumeFeatures floats
 	Calendar   bool     `json:"calendar,omitempty"`   // weekday of the next candle, and how long until then
 	Assets     []string `json:"assets,omitempty"`     // these by name; all others are alike
 }
@@ -42,11 +44,16 @@ func (in Inputs) Features() (n int) {
 	if in.Volatility {
 		n += feature.StateFeatures
 	}
+	if in.Volume {
+		n += feature.VolumeFeatures
+	}
 	return n
 }
 
 // Any reports whether there is anything.
-func (in Inputs) Any() bool { return in.Candle || in.Volatility || in.Calendar || len(in.Assets) > 0 }
+func (in Inputs) Any() bool {
+	return in.Candle || in.Volatility || in.Volume || in.Calendar || len(in.Assets) > 0
+}
 
 // append is [Codec.AppendInputs]; interval is the usual time between candles.
 func (in Inputs) append(cond []int32, features []float32, asset string, s feature.Scaler, newest feature.Vector, state feature.State, now, next time.Time, interval time.Duration) ([]int32, []float32) {
@@ -62,6 +69,9 @@ func (in Inputs) append(cond []int32, features []float32, asset string, s featur
 	}
 	if in.Volatility {
 		features = s.Features(features, state)
+	}
+	if in.Volume {
+		features = state.Volume(features)
 	}
 	return cond, features
 }

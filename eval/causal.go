@@ -19,7 +19,7 @@ var ErrLooksAhead = errors.New("depends on candles that come later")
 
 // CheckCausal changes candles and looks whether anything changes that was known
 // before them. At four places of every series all candles from t on get other
-// prices; the tokens before t, the states up to t, what a model sees beside the
+// prices and volumes; the tokens before t, the states up to t, what a model sees beside the
 // tokens, and the laws of the returns up to candle t must keep their bits. The
 // laws are those of one window around t, so that it covers half a window on
 // either side. It returns [ErrLooksAhead] with asset and date of the first
@@ -128,7 +128,7 @@ func (p pipeline) firstChange(s *market.Series, t int) (string, error) {
 }
 
 // otherFuture is the series with other moves from candle t on: twice as large,
-// in the other direction and never zero, with wider wicks. They add up to no
+// in the other direction and never zero, with wider wicks and other volumes. They add up to no
 // more than twice what the moves of the series do, so that prices stay numbers.
 func otherFuture(s *market.Series, t int) *market.Series {
 	other := *s
@@ -141,6 +141,7 @@ func otherFuture(s *market.Series, t int) *market.Series {
 		to.Open, to.Close = now*math.Exp(gap), now*math.Exp(move)
 		to.High = max(to.Open, to.Close) * c.High / max(c.Open, c.Close) * 1.01
 		to.Low = min(to.Open, to.Close) * c.Low / min(c.Open, c.Close) / 1.01
+		to.Volume *= []float64{3, .2}[i%2]
 	}
 	return &other
 }

@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func fresh(t *testing.T, kind string) (*checkpoint.Bundle, []*market.Series) {
 	codes.Codes = 64
 	b, err := train.Prepare(t.Context(), m.Series, train.Preparation{
 		Scaler: kind, Kind: tokenizer.KindProduct, VQ: codes,
-		Inputs: dataset.Inputs{Volatility: true, Calendar: true, Assets: []string{m.Series[0].Symbol}},
+		Inputs: dataset.Inputs{Volatility: true, Volume: true, Calendar: true, Assets: []string{m.Series[0].Symbol}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +108,23 @@ func TestLooksAheadAreCaught(t *testing.T) {
 			s.States = append(s.States[1:], s.States[len(s.States)-1])
 		})},
 		"features of the next candle": {leaks: true, encode: encode(func(s *dataset.Stream) {
-			s.Features = append(s.Features[feature.StateFeatures:], make([]float32, feature.StateFeatures)...)
+			F := b.Inputs.Features()
+			s.Features = append(s.Features[F:], make([]float32, F)...)
+		})},
+		"volume of the next candle": {leaks: true, encode: encode(func(s *dataset.Stream) {
+			F := b.Inputs.Features()
+			for i := range s.Tokens[:len(s.Tokens)-1] {
+				s.Features[i*F+feature.StateFeatures] = s.Features[(i+1)*F+feature.StateFeatures]
+			}
+		})},
+		"volume over an average of all dates": {leaks: true, encode: encode(func(s *dataset.Stream) {
+			mean := 0.0
+			for _, c := range s.Candles {
+				mean += c.Volume / float64(len(s.Candles))
+			}
+			for i, c := range s.Candles {
+				s.Features[i*b.Inputs.Features()+feature.StateFeatures] = float32(math.Log(c.Volume / mean))
+			}
 		})},
 		"weekday that follows the next close": {leaks: true, encode: encode(func(s *dataset.Stream) {
 			k := len(s.Cond) / len(s.Tokens)

@@ -50,7 +50,8 @@ type State struct {
 	PrevClose float64 // close of the candle before
 	Variance  float64 // EWMA of squared log returns, not floored
 
-	vol volatility
+	vol    volatility
+	volume volume
 }
 
 // FitScaler fits the scaler of the kind on the candles with Time < before.
@@ -167,7 +168,7 @@ func (s Scaler) Validate() error {
 // Start returns the state after the first candle of a series, which has no
 // features of its own.
 func (s Scaler) Start(first market.Candle) State {
-	return State{PrevClose: first.Close, Variance: s.Initial, vol: s.startVolatility()}
+	return State{PrevClose: first.Close, Variance: s.Initial, vol: s.startVolatility(), volume: volume{}.add(first.Volume)}
 }
 
 // Sigma returns the volatility by which the next candle is scaled, as standard
@@ -238,6 +239,7 @@ func (s Scaler) Advance(state State, c market.Candle) State {
 		PrevClose: c.Close,
 		Variance:  s.Lambda*state.Variance + (1-s.Lambda)*r*r,
 		vol:       state.vol.add(r, CandleVariance(state.PrevClose, c), s.Initial),
+		volume:    state.volume.add(c.Volume),
 	}
 }
 

@@ -291,7 +291,7 @@ func TestPathsAreAFunctionOfSeedAndNumber(t *testing.T) {
 // What goes in with a drawn candle is what a stream of the same candles has.
 func TestPathsFeedTheInputsOfTheirCandles(t *testing.T) {
 	m, codec, streams := small(t)
-	codec.Inputs = dataset.Inputs{Candle: true, Volatility: true, Calendar: true}
+	codec.Inputs = dataset.Inputs{Candle: true, Volatility: true, Volume: true, Calendar: true}
 	c := m.Config
 	c.Cond, c.Features = codec.Inputs.Cond(), codec.Inputs.Features()
 	m, err := gpt.New(c, 1)
@@ -319,6 +319,15 @@ func TestPathsFeedTheInputsOfTheirCandles(t *testing.T) {
 		n := len(s.Tokens)
 		if want := whole.Features[n*c.Features:]; !slices.Equal(p.Features, want) {
 			t.Errorf("path %d: features\n%v, of a stream of its candles\n%v", i, p.Features, want)
+		}
+		// The volume is known before the first drawn candle and of none of them.
+		if s.Features[n*c.Features-1] != 1 {
+			t.Errorf("the volume of the newest candle is unknown")
+		}
+		for h := range p.Candles {
+			if row := p.Features[h*c.Features : (h+1)*c.Features]; row[c.Features-2] != 0 || row[c.Features-1] != 0 {
+				t.Errorf("path %d: volume with drawn candle %d is %v, want it unknown", i, h, row[c.Features-2:])
+			}
 		}
 		if want := whole.Cond[n*len(c.Cond):]; !slices.Equal(p.Cond, want) {
 			t.Errorf("path %d: conditioning %v, of a stream of its candles %v", i, p.Cond, want)

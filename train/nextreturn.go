@@ -30,7 +30,7 @@ func newNextReturn(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *
 			return nil, fmt.Errorf("train: %s has tokens and no returns: %w", s.Asset, ErrNoCandles)
 		}
 	}
-	tokens, err := newNextToken(r, streams, m)
+	tokens, err := newNextToken(r, codec.Inputs, streams, m)
 	if err != nil {
 		return nil, err
 	}

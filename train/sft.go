@@ -67,7 +67,9 @@ func checkWindow(r Recipe, m *gpt.Model) error {
 func (s *sft) Steps() int { return s.epochs.steps() }
 
 func (s *sft) Next(_ context.Context, model *gpt.Runner, step int) (dataset.Batch, error) {
-	b := dataset.Gather(s.streams, s.epochs.batch(step), s.r.window())
+	windows := s.epochs.batch(step)
+	b := dataset.Gather(s.streams, windows, s.r.window())
+	s.codec.Inputs.HideVolume(b, s.streams, windows)
 	s.norm = total(b.Weights)
 	if s.r.RolloutProb > 0 {
 		s.rollOut(model, b, step)

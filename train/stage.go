@@ -44,24 +44,25 @@ func newStage(r Recipe, codec dataset.Codec, streams []*dataset.Stream, start *g
 	case RL:
 		return newRL(r, codec, streams, start)
 	}
-	return newNextToken(r, streams, start)
+	return newNextToken(r, codec.Inputs, streams, start)
 }
 
 // nextToken is teacher-forced next-token prediction, the task of pretrain and
 // midtrain.
 type nextToken struct {
 	r       Recipe
+	inputs  dataset.Inputs
 	streams []*dataset.Stream
 	val     []dataset.Window
 	epochs  windowEpochs
 	norm    float64 // sum of the weights of the current batch
 }
 
-func newNextToken(r Recipe, streams []*dataset.Stream, m *gpt.Model) (*nextToken, error) {
+func newNextToken(r Recipe, inputs dataset.Inputs, streams []*dataset.Stream, m *gpt.Model) (*nextToken, error) {
 	if r.SeqLen > m.SeqLen {
 		return nil, fmt.Errorf("train: seq_len %d: %w of %d", r.SeqLen, gpt.ErrContext, m.SeqLen)
 	}
-	s := &nextToken{r: r, streams: streams, val: dataset.EvalWindows(streams, dataset.Val, m.SeqLen)}
+	s := &nextToken{r: r, inputs: inputs, streams: streams, val: dataset.EvalWindows(streams, dataset.Val, m.SeqLen)}
 	s.epochs = windowEpochs{r: r, cut: func(key uint64) []dataset.Window {
 		return dataset.TrainWindows(streams, r.SeqLen, key)
 	}}
@@ -77,7 +78,9 @@ func newNextToken(r Recipe, streams []*dataset.Stream, m *gpt.Model) (*nextToken
 func (s *nextToken) Steps() int { return s.epochs.steps() }
 
 func (s *nextToken) Next(_ context.Context, _ *gpt.Runner, step int) (dataset.Batch, error) {
-	b := dataset.Gather(s.streams, s.epochs.batch(step), s.r.SeqLen)
+	windows := s.epochs.batch(step)
+	b := dataset.Gather(s.streams, windows, s.r.SeqLen)
+	s.inputs.HideVolume(b, s.streams, windows)
 	s.norm = total(b.Weights)
 	return b, nil
 }

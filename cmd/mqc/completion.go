@@ -31,7 +31,7 @@ var values = map[string]func() []string{
 	"baselines": forecast.BaselineNames,
 	"head":      func() []string { return []string{headLinear, gpt.Basis, headMixture} },
 	"embed":     func() []string { return []string{embedTable, gpt.Basis, gpt.None} },
-	"inputs":    func() []string { return []string{inputCandle, inputVolatility, inputCalendar, inputAsset} },
+	"inputs":    inputNames,
 	"interval":  func() []string { return []string{"5m", "15m", "1h", "4h", "1d", "1w"} },
 }
 

@@ -257,7 +257,7 @@ func (f *doctorFlags) bundle(ctx context.Context, series []*market.Series, seed 
 	vq.Codes, vq.Seed = doctorCodes, seed
 	b, err := train.Prepare(ctx, newest, train.Preparation{
 		Scaler: feature.EWMA, Kind: tokenizer.KindProduct, VQ: vq,
-		Inputs: dataset.Inputs{Volatility: true, Calendar: true}, Build: version,
+		Inputs: dataset.Inputs{Volatility: true, Volume: true, Calendar: true}, Build: version,
 	})
 	if err != nil {
 		return nil, "", err

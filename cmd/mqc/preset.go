@@ -22,6 +22,7 @@ const (
 	embedTable      = "table"
 	inputCandle     = "candle"
 	inputVolatility = "volatility"
+	inputVolume     = "volume"
 	inputCalendar   = "calendar"
 	inputAsset      = "asset"
 )
@@ -31,6 +32,11 @@ const (
 	presetSpec  = "spec"  // the plain model of the specification
 	presetSkill = "skill" // the recipe that has shown skill over the baselines of volatility on daily candles: see docs/LOG.md
 )
+
+// inputNames are all of them.
+func inputNames() []string {
+	return []string{inputCandle, inputVolatility, inputCalendar, inputAsset, inputVolume}
+}
 
 // usualInputs are what a model sees beside tokens unless it is told otherwise.
 func usualInputs() []string { return []string{inputVolatility, inputCalendar, inputAsset} }
@@ -107,6 +113,11 @@ func namedInputs(names []string, series []*market.Series) (in dataset.Inputs, er
 			in.Candle = true
 		case inputVolatility:
 			in.Volatility = true
+		case inputVolume:
+			if !slices.ContainsFunc(series, hasVolume) {
+				return in, fmt.Errorf("--inputs %s: no candle has a volume: leave it out", name)
+			}
+			in.Volume = true
 		case inputCalendar:
 			in.Calendar = true
 		case inputAsset:
@@ -115,8 +126,13 @@ func namedInputs(names []string, series []*market.Series) (in dataset.Inputs, er
 			}
 			slices.Sort(in.Assets)
 		default:
-			return in, fmt.Errorf("--inputs %q: want some of %s", name, strings.Join([]string{inputCandle, inputVolatility, inputCalendar, inputAsset}, ", "))
+			return in, fmt.Errorf("--inputs %q: want some of %s", name, strings.Join(inputNames(), ", "))
 		}
 	}
 	return in, nil
+}
+
+// hasVolume says that some candle of a series has a volume; NaN and 0 are none.
+func hasVolume(s *market.Series) bool {
+	return slices.ContainsFunc(s.Candles, func(c market.Candle) bool { return c.Volume > 0 })
 }

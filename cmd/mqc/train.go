@@ -58,7 +58,7 @@ the training dates.`,
 	flags.IntVar(&f.shapes, "shapes", 0, "product: shapes of gap and wicks; the codes over the shapes are cells of the return (default: 8 for 512 codes)")
 	flags.StringVar(&f.head, "head", gpt.Basis, "linear: a free row for every token; basis: rows that are a linear function of what a token stands for, on top of how often it occurs; mixture: no tokens, the parameters of a mixture of Student-t of the next return")
 	flags.StringVar(&f.embed, "embed", gpt.Basis, "table: a free embedding for every token; basis: one that is a linear function of what it stands for; none: inputs alone, as with --head mixture")
-	flags.StringSliceVar(&f.inputs, "inputs", usualInputs(), "what the model sees beside tokens: candle, volatility, calendar, asset (with commas; '' is nothing)")
+	flags.StringSliceVar(&f.inputs, "inputs", usualInputs(), "what the model sees beside tokens: candle, volatility, calendar, asset, volume (with commas; '' is nothing)")
 	flags.Float64Var(&f.recipe.Average, "average", f.recipe.Average, "decay of the moving average of the weights that is validated and kept; 0: the weights themselves")
 	return c
 }

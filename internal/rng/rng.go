@@ -22,6 +22,7 @@ const (
 	Rank                       // the place of an outcome among its equals
 	Backoff                    // how long a client waits
 	Shock                      // what moves several assets on a date
+	Hidden                     // inputs that training does not see
 )
 
 // Hash folds the coordinates into 64 bits. The order counts.
