@@ -68,7 +68,7 @@ type Session struct {
 const defaultHorizon = 20
 
 // Session begins a conversation at a state. What that leaves empty is the first
-// asset, the first model, 20 candles, and seed 1.
+// asset, the first model and 20 candles; the seed is taken as it is.
 func (s *Sources) Session(start State) (*Session, error) {
 	c := &Session{sources: s, words: s.Vocabulary(), state: start}
 	if start.Asset == "" {
@@ -79,9 +79,6 @@ func (s *Sources) Session(start State) (*Session, error) {
 	}
 	if start.Horizon == (Span{}) {
 		c.state.Horizon = Span{defaultHorizon, "c"}
-	}
-	if start.Seed == 0 {
-		c.state.Seed = 1
 	}
 	if !slices.Contains(c.words.Assets, c.state.Asset) {
 		return nil, fmt.Errorf("chat: no asset %q: there is %s", clip(start.Asset), list(nearestNames(c.words.Assets, start.Asset)))
