@@ -2,6 +2,7 @@ package chat
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -337,5 +338,38 @@ func TestSpanCandles(t *testing.T) {
 		if s, err := ParseSpan(text); err == nil {
 			t.Errorf("ParseSpan(%q) = %v", text, s)
 		}
+	}
+}
+
+// docs/chat.md has every command as help shows it, and every baseline.
+func TestDocumentNamesEveryCommand(t *testing.T) {
+	text, err := os.ReadFile("../docs/chat.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.ReplaceAll(string(text), `\|`, "|")
+	for _, u := range Usages() {
+		if !strings.Contains(page, "`"+u.Syntax+"`") {
+			t.Errorf("docs/chat.md has no `%s`", u.Syntax)
+		}
+	}
+	for _, word := range baselineWords() {
+		if !strings.Contains(page, "`"+word+"`") {
+			t.Errorf("docs/chat.md does not name the baseline %s", word)
+		}
+	}
+}
+
+// Every baseline has a word in the grammar, and the other way round.
+func TestBaselinesAreThoseOfForecast(t *testing.T) {
+	var names []string
+	for _, b := range baselines {
+		names = append(names, b.name)
+	}
+	want := append(forecast.BaselineNames(), forecast.NamePooledHAR)
+	slices.Sort(names)
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("%q, want %q", names, want)
 	}
 }
