@@ -17,6 +17,7 @@
 //   - analysis: what token streams are made of
 //   - score, eval: how good that is, beside the baselines
 //   - report: what is known of a model on one page, and its verdict
+//   - chat: questions in a small grammar, answered with all of these
 //   - measure: how fast the work is
 //
 // docs/architecture.md draws the graph, and a test keeps it.

@@ -20,6 +20,7 @@ var layers = map[string][]string{
 	"report":        {"checkpoint", "dataset", "eval", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer", "train"},
 	"eval/selftest": {"checkpoint", "dataset", "eval", "feature", "gpt", "market", "score", "tokenizer", "train"},
 	"eval":          {"checkpoint", "dataset", "density", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer"},
+	"chat":          {"checkpoint", "forecast", "market", "score"},
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"torch":         {"checkpoint", "gpt"},
 	"measure":       {"gpt", "nn", "predict", "train"},
@@ -45,10 +46,11 @@ var layers = map[string][]string{
 	"internal/parallel":   {},
 	"internal/rng":        {},
 	"internal/atomicfile": {},
+	"internal/edit":       {},
 }
 
 // machinery may be imported from everywhere above internal.
-var machinery = []string{"internal/kernel", "internal/parallel", "internal/rng", "internal/atomicfile"}
+var machinery = []string{"internal/kernel", "internal/parallel", "internal/rng", "internal/atomicfile", "internal/edit"}
 
 const module = "github.com/micro-quant/mqc/"
 

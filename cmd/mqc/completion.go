@@ -20,6 +20,7 @@ var values = map[string]func() []string{
 	"in":         checkpoints,
 	"tokenizer":  func() []string { return append(checkpoints(), matches("models/*.safetensors")...) },
 	"csv":        assets,
+	"asset":      symbols,
 	"data": func() []string {
 		return slices.Concat(matches("data/*.txt"), []string{defaultFolder}, assets())
 	},
@@ -89,6 +90,15 @@ func assets() []string {
 		files[i] = filepath.ToSlash(path) + "\t" + symbol
 	}
 	return files
+}
+
+// symbols are the assets of the data folder.
+func symbols() (out []string) {
+	for _, file := range assets() {
+		_, symbol, _ := strings.Cut(file, "\t")
+		out = append(out, symbol)
+	}
+	return out
 }
 
 func matches(pattern string) []string {

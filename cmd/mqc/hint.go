@@ -6,9 +6,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/micro-quant/mqc/chat"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feed"
+	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/runs"
@@ -21,10 +23,19 @@ import (
 func hint(err error) string {
 	var usage *usageError
 	var reading *readingError
+	var syntax *chat.SyntaxError
 	text := err.Error()
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.As(err, &syntax):
+		return "such as: " + syntax.Near[0].Example + "; help lists all commands"
+	case errors.Is(err, chat.ErrImpossible):
+		return "try smaller moves"
+	case errors.Is(err, chat.ErrBeforeFirst):
+		return "assets says from when to when there are candles"
+	case errors.Is(err, forecast.ErrNoAnalogues):
+		return "a shorter horizon or window, or a later date, leaves more of the past"
 	case errors.Is(err, errNoAsset):
 		return hintAsset()
 	case errors.As(err, &reading):

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/micro-quant/mqc/internal/edit"
 )
 
 // Exit codes.
@@ -83,7 +85,7 @@ Start with:  mqc quickstart`,
 	root.AddCommand(
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
-		a.calibrate(), a.eval(), a.report(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
+		a.calibrate(), a.eval(), a.report(), a.generate(), a.forecast(), a.chat(), a.decode(), a.analyze(), a.examples(),
 		a.listRuns(), a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
 	if w := a.width(); w > 0 {
@@ -209,7 +211,7 @@ func usagef(c *cobra.Command, format string, args ...any) error {
 func nearestFlag(c *cobra.Command, name string) string {
 	best, bestDistance := "", 1+max(1, len(name)/2)
 	try := func(spelling, flag string) {
-		if d := editDistance(name, spelling); d < bestDistance || d == bestDistance && flag < best {
+		if d := edit.Distance(name, spelling); d < bestDistance || d == bestDistance && flag < best {
 			best, bestDistance = flag, d
 		}
 	}
@@ -220,26 +222,6 @@ func nearestFlag(c *cobra.Command, name string) string {
 		}
 	}
 	return best
-}
-
-// editDistance counts insertions, deletions and substitutions (Levenshtein 1966).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal, row[j+1] = row[j+1], min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // printJSON writes v to stdout, indented.

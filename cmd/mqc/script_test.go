@@ -30,12 +30,12 @@ func TestMain(m *testing.M) {
 //	field FILE PATH [WANT]        looks up a.b.0.c in JSON; stdout is a file too
 //	valid FILE PATHS HORIZON      wants so many rows of valid candles in a forecast's CSV
 //	await FILE TEXT               waits until a file that is being written holds a text
-//
-// $TORCH is the folder with the PyTorch files of package torch's tests.
-//
 //	serve                         starts a service for data fetch, at $SERVICE
 //	table CSV PARQUET             wants the same joint paths in both
 //	cut FOLDER DATE TO            copies candle files without the rows after a date
+//	lines FILE N                  wants so many lines, each one JSON object
+//
+// $TORCH is the folder with the PyTorch files of package torch's tests.
 func TestScripts(t *testing.T) {
 	f := &fixture{root: t.TempDir()}
 	torch, err := filepath.Abs(filepath.Join("..", "..", "torch", "testdata"))
@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"serve": serve,
 			"table": sameTable,
 			"cut":   cutAfter,
+			"lines": jsonLines,
 		},
 	})
 }
@@ -196,4 +197,18 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not come to hold %q in 30 s", args[0], args[1])
+}
+
+func jsonLines(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	got := 0
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var v map[string]any
+		ts.Check(json.Unmarshal([]byte(line), &v))
+		got++
+	}
+	if got != want {
+		ts.Fatalf("%s: %d lines, want %d", args[0], got, want)
+	}
 }

@@ -1,0 +1,679 @@
+package chat
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/market"
+)
+
+// Vocabulary holds the names that lines may use, and the candles' interval.
+type Vocabulary struct {
+	Assets   []string
+	Models   []string
+	Interval market.Interval
+}
+
+// maxLine bounds the length of a line, in bytes.
+const maxLine = 1000
+
+// Parse understands a line, taking what it does not say from s. It fails with a
+// [*SyntaxError] where the line has no meaning, or more than one.
+func (v Vocabulary) Parse(text string, s State) (Command, error) {
+	if len(text) > maxLine {
+		return Command{}, &SyntaxError{Reason: fmt.Sprintf("a line of %d bytes: want at most %d", len(text), maxLine), Near: near("", "")}
+	}
+	p := &parser{v: v, words: lex(text)}
+	c := Command{State: s, Paths: defaultPaths, Count: defaultCount, Window: defaultWindow}
+	kind, ok := p.kind()
+	if !ok {
+		return Command{}, &SyntaxError{Reason: p.noCommand(), Near: near(text, "")}
+	}
+	c.Kind = kind
+	if err := p.command(&c); err != nil {
+		return Command{}, &SyntaxError{Reason: err.Error(), Near: near(text, kind)}
+	}
+	return c, nil
+}
+
+// lex cuts a line into words and signs. Brackets and question marks only help the
+// eye; a comma between digits, with three after it, groups them.
+func lex(text string) []string {
+	var words []string
+	var word []rune
+	flush := func() {
+		if len(word) > 0 {
+			words = append(words, string(word))
+			word = nil
+		}
+	}
+	runes := []rune(strings.ReplaceAll(text, "−", "-"))
+	digit := func(i int) bool { return i >= 0 && i < len(runes) && runes[i] >= '0' && runes[i] <= '9' }
+	for i := 0; i < len(runes); i++ {
+		switch r := runes[i]; {
+		case unicode.IsSpace(r), r == '(', r == ')', r == '?':
+			flush()
+		case r == ',' && digit(i-1) && digit(i+1) && digit(i+2) && digit(i+3) && !digit(i+4):
+		case r == ',':
+			flush()
+			words = append(words, ",")
+		case r == '<' || r == '>':
+			flush()
+			words = append(words, string(r))
+			if i+1 < len(runes) && runes[i+1] == '=' {
+				i++ // of a close that has a density, ≤ and < are one
+			}
+		default:
+			word = append(word, r)
+		}
+	}
+	flush()
+	return words
+}
+
+// parser goes through the words of a line.
+type parser struct {
+	v     Vocabulary
+	words []string
+	said  part // parts that were named
+}
+
+// word is the next one in lower case, or "".
+func (p *parser) word() string {
+	if len(p.words) == 0 {
+		return ""
+	}
+	return strings.ToLower(p.words[0])
+}
+
+func (p *parser) skip() { p.words = p.words[1:] }
+
+// accept takes the given words if they come next.
+func (p *parser) accept(words ...string) bool {
+	if len(p.words) < len(words) {
+		return false
+	}
+	for i, w := range words {
+		if strings.ToLower(p.words[i]) != w {
+			return false
+		}
+	}
+	p.words = p.words[len(words):]
+	return true
+}
+
+// beginnings are the words that commands begin with, the longest first.
+var beginnings = []struct {
+	words []string
+	kind  Kind
+}{
+	{[]string{"what", "if"}, WhatIf},
+	{[]string{"show", "analogues"}, Analogues},
+	{[]string{"show", "models"}, Models},
+	{[]string{"show", "assets"}, Assets},
+	{[]string{"show", "calibration"}, Calibration},
+	{[]string{"compare", "with"}, Compare},
+	{[]string{"compare", "to"}, Compare},
+	{[]string{"as", "of"}, AsOf},
+	{[]string{"forecast"}, Forecast},
+	{[]string{"compare"}, Compare},
+	{[]string{"vol"}, Volatility},
+	{[]string{"volatility"}, Volatility},
+	{[]string{"p"}, Probability},
+	{[]string{"prob"}, Probability},
+	{[]string{"probability"}, Probability},
+	{[]string{"analogues"}, Analogues},
+	{[]string{"explain"}, Explain},
+	{[]string{"use"}, Use},
+	{[]string{"calibration"}, Calibration},
+	{[]string{"models"}, Models},
+	{[]string{"assets"}, Assets},
+	{[]string{"help"}, Help},
+}
+
+func (p *parser) kind() (Kind, bool) {
+	for _, b := range beginnings {
+		if p.accept(b.words...) {
+			return b.kind, true
+		}
+	}
+	return "", false
+}
+
+// noCommand says why a line is none.
+func (p *parser) noCommand() string {
+	if len(p.words) == 0 {
+		return "an empty line"
+	}
+	if name, ok := find(p.v.Assets, p.words[0]); ok {
+		return fmt.Sprintf("%s is an asset: what about it?", name)
+	}
+	return fmt.Sprintf("no command begins with %q", clip(p.words[0]))
+}
+
+// command reads what follows the words of a command.
+func (p *parser) command(c *Command) error {
+	switch c.Kind {
+	case Use:
+		return p.use(c)
+	case AsOf:
+		at, err := p.date()
+		c.AsOf = at
+		return firstOf(err, p.end())
+	case Help:
+		if len(p.words) == 0 {
+			return nil
+		}
+		if k, ok := p.kind(); ok {
+			c.Topic = k
+			return p.end()
+		}
+		return fmt.Errorf("help on %q: no such command", clip(p.words[0]))
+	}
+	may := usage(c.Kind).parts
+	for len(p.words) > 0 {
+		if err := p.part(c, may); err != nil {
+			return err
+		}
+	}
+	switch {
+	case may&withMoves != 0 && len(c.Moves) == 0:
+		return fmt.Errorf("what if what? a move of the close is in percent, such as -5%%")
+	case may&withEvent != 0 && c.Event == Event{}:
+		return fmt.Errorf("the probability of what? such as close > 70000, between 60000 and 70000, or up")
+	case may&withBaseline != 0 && c.Baseline == "":
+		return fmt.Errorf("compare with what? one of %s", strings.Join(baselineWords(), ", "))
+	}
+	return nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end wants no more words.
+func (p *parser) end() error {
+	if len(p.words) > 0 {
+		return fmt.Errorf("%q is one word too many", clip(p.words[0]))
+	}
+	return nil
+}
+
+// once notes that a part is named, and refuses to hear it twice.
+func (p *parser) once(what part, name string) error {
+	if p.said&what != 0 {
+		return fmt.Errorf("%s is said twice", name)
+	}
+	p.said |= what
+	return nil
+}
+
+// part reads one part of a command.
+func (p *parser) part(c *Command, may part) (err error) {
+	switch word := p.word(); {
+	case may&withMoves != 0 && p.moveAhead():
+		return p.move(c)
+	case may&withEvent != 0 && p.eventAhead():
+		return firstOf(p.once(withEvent, "the event"), p.event(c))
+	case may&withBaseline != 0 && p.baseline(c):
+		return p.once(withBaseline, "the baseline")
+	case may&withDraw != 0 && word == "paths":
+		p.skip()
+		c.Paths, err = p.whole("paths", maxPaths)
+		return firstOf(err, p.once(withDraw, "paths"))
+	case may&withDraw != 0 && (word == "temp" || word == "temperature"):
+		p.skip()
+		return p.temperature(c)
+	case may&withDraw != 0 && word == "seed":
+		p.skip()
+		c.Seed, err = strconv.ParseUint(p.word(), 10, 64)
+		if err != nil {
+			return fmt.Errorf("seed %q: want a whole number", clip(p.word()))
+		}
+		p.skip()
+		return p.once(saidSeed, "the seed")
+	case may&withWindow != 0 && word == "window":
+		p.skip()
+		c.Window, err = p.whole("window", maxSpan)
+		return firstOf(err, p.once(withWindow, "the window"))
+	case may&withAsOf != 0 && p.accept("as", "of"):
+		c.AsOf, err = p.date()
+		return firstOf(err, p.once(withAsOf, "the date"))
+	case may&withModel != 0 && word == "model":
+		p.skip()
+		c.Model, err = p.name(p.v.Models, "model")
+		return firstOf(err, p.once(withModel, "the model"))
+	case may&withAsset != 0 && word == "asset":
+		p.skip()
+		c.Asset, err = p.name(p.v.Assets, "asset")
+		return firstOf(err, p.once(withAsset, "the asset"))
+	case may&withHorizon != 0 && p.spanAhead():
+		c.Horizon, err = p.span()
+		return firstOf(err, p.once(withHorizon, "the horizon"))
+	case may&withCount != 0 && isWhole(word):
+		c.Count, err = p.whole("a count", maxCount)
+		return firstOf(err, p.once(withCount, "the count"))
+	case may&withHorizon != 0 && isWhole(word):
+		return fmt.Errorf("%s of what? a horizon has a unit, such as %sd", clip(word), clip(word))
+	case may&withAsset != 0:
+		if keyword(word) {
+			return fmt.Errorf("%q does not belong to %s; an asset of that name is: asset %s", clip(word), c.Kind, clip(p.words[0]))
+		}
+		c.Asset, err = p.name(p.v.Assets, "asset")
+		return firstOf(err, p.once(withAsset, "the asset"))
+	case may&withModel != 0:
+		c.Model, err = p.name(p.v.Models, "model")
+		return firstOf(err, p.once(withModel, "the model"))
+	}
+	return p.end()
+}
+
+// Parts that no usage names.
+const (
+	saidTemperature part = 1 << (16 + iota)
+	saidSeed
+)
+
+// maxPaths bounds the paths of an answer.
+const maxPaths = 100_000
+
+// maxCount bounds how many analogues or tokens are shown.
+const maxCount = 1000
+
+func (p *parser) temperature(c *Command) error {
+	t, err := strconv.ParseFloat(p.word(), 64)
+	if err != nil || !(t > 0 && t <= 100) {
+		return fmt.Errorf("temp %q: want a number above 0, up to 100", clip(p.word()))
+	}
+	p.skip()
+	c.Temperature = t
+	return p.once(saidTemperature, "the temperature")
+}
+
+func isWhole(word string) bool {
+	return word != "" && strings.Trim(word, "0123456789") == ""
+}
+
+func (p *parser) whole(what string, most int) (int, error) {
+	n, err := strconv.Atoi(p.word())
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("%s %q: want a whole number from 1 to %d", what, clip(p.word()), most)
+	}
+	p.skip()
+	return n, nil
+}
+
+func (p *parser) date() (time.Time, error) {
+	word := p.word()
+	if word == "" {
+		return time.Time{}, fmt.Errorf("as of when? such as 2024-01-31, or latest")
+	}
+	p.skip()
+	if word == "latest" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.DateOnly, word)
+	if err != nil || at.Year() < 1 {
+		return time.Time{}, fmt.Errorf("as of %q: want a date such as 2024-01-31, or latest", clip(word))
+	}
+	return at, nil
+}
+
+// name reads one of the known names, in any case.
+func (p *parser) name(known []string, what string) (string, error) {
+	if len(p.words) == 0 {
+		return "", fmt.Errorf("which %s? one of %s", what, list(known))
+	}
+	name, ok := find(known, p.words[0])
+	if !ok {
+		return "", fmt.Errorf("no %s %q: there is %s", what, clip(p.words[0]), list(nearestNames(known, p.words[0])))
+	}
+	p.skip()
+	return name, nil
+}
+
+// find looks a name up: as it is spelled, else in any case where that is one only.
+func find(known []string, name string) (string, bool) {
+	if slices.Contains(known, name) {
+		return name, true
+	}
+	found := ""
+	for _, k := range known {
+		if strings.EqualFold(k, name) {
+			if found != "" {
+				return "", false
+			}
+			found = k
+		}
+	}
+	return found, found != ""
+}
+
+func (p *parser) use(c *Command) (err error) {
+	c.State = State{} // use says one thing only
+	switch {
+	case p.accept("asset"):
+		c.Asset, err = p.name(p.v.Assets, "asset")
+	case p.accept("model"):
+		c.Model, err = p.name(p.v.Models, "model")
+	case len(p.words) == 0:
+		return fmt.Errorf("use what? an asset or a model")
+	default:
+		asset, isAsset := find(p.v.Assets, p.words[0])
+		model, isModel := find(p.v.Models, p.words[0])
+		switch {
+		case isAsset && isModel:
+			return fmt.Errorf("%s is an asset and a model: use asset %s, or use model %s", asset, asset, model)
+		case isAsset:
+			c.Asset = asset
+		case isModel:
+			c.Model = model
+		default:
+			return fmt.Errorf("no asset and no model %q: there is %s", clip(p.words[0]), list(nearestNames(slices.Concat(p.v.Assets, p.v.Models), p.words[0])))
+		}
+		p.skip()
+	}
+	return firstOf(err, p.end())
+}
+
+// spanWords may stand before a horizon.
+var spanWords = []string{"in", "for", "over", "next", "within", "the"}
+
+// spanAhead reports whether a horizon comes.
+func (p *parser) spanAhead() bool {
+	words := p.words
+	for len(words) > 0 && slices.Contains(spanWords, strings.ToLower(words[0])) {
+		words = words[1:]
+	}
+	if len(words) < len(p.words) {
+		return true
+	}
+	if p.word() == "tomorrow" {
+		return true
+	}
+	if len(words) > 1 && isWhole(words[0]) && units[strings.ToLower(words[1])] != "" {
+		return true
+	}
+	return isSpan(p.word())
+}
+
+// isSpan reports whether a word looks like 20d.
+func isSpan(word string) bool {
+	digits := strings.TrimRight(word, "abcdefghijklmnopqrstuvwxyz")
+	return isWhole(digits) && units[word[len(digits):]] != ""
+}
+
+func (p *parser) span() (Span, error) {
+	next := false
+	for slices.Contains(spanWords, p.word()) {
+		next = next || p.word() == "next"
+		p.skip()
+	}
+	word := p.word()
+	if word == "" {
+		return Span{}, fmt.Errorf("a horizon is missing, such as 20d")
+	}
+	p.skip()
+	switch unit := units[word]; {
+	case word == "tomorrow":
+		return Span{1, "d"}, nil
+	case unit != "" && next: // next week
+		return Span{1, unit}, nil
+	case isWhole(word) && units[p.word()] != "":
+		unit := units[p.word()]
+		p.skip()
+		return ParseSpan(word + unit)
+	}
+	s, err := ParseSpan(word)
+	if err != nil {
+		return Span{}, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "chat: "))
+	}
+	return s, nil
+}
+
+// moveAhead reports whether a move of the close, or what joins two, comes.
+func (p *parser) moveAhead() bool {
+	word := p.word()
+	switch word {
+	case ",", "then", "and", "flat", "unchanged", "up", "down", "tomorrow", "by", "falls", "drops", "rises", "it":
+		return true
+	}
+	return strings.HasSuffix(word, "%") || word != "" && strings.ContainsRune("+-", rune(word[0]))
+}
+
+// maxMoves bounds a scenario.
+const maxMoves = 1000
+
+// move reads one move of the close.
+func (p *parser) move(c *Command) error {
+	sign := 0.0
+	for {
+		switch word := p.word(); word {
+		case ",", "then", "and", "by", "it":
+			p.skip()
+			continue
+		case "tomorrow":
+			if p.v.Interval != market.Day {
+				return fmt.Errorf("tomorrow: a move is one of the next candle, of %s", p.v.Interval)
+			}
+			if len(c.Moves) > 1 {
+				return fmt.Errorf("tomorrow is the first move, not move %d", len(c.Moves))
+			}
+			p.skip()
+			continue
+		case "up", "rises":
+			sign = 1
+			p.skip()
+		case "down", "falls", "drops":
+			sign = -1
+			p.skip()
+		case "flat", "unchanged":
+			p.skip()
+			return p.flat(c)
+		default:
+			if sign == 0 && !p.moveAhead() {
+				return nil // it was a joint only
+			}
+		}
+		break
+	}
+	for p.accept("by") {
+	}
+	word := p.word()
+	size, isPercent := strings.CutSuffix(word, "%")
+	x, err := strconv.ParseFloat(size, 64)
+	switch {
+	case err != nil || math.IsNaN(x) || math.IsInf(x, 0):
+		return fmt.Errorf("move %q: want a number of percent, such as -5%%, or flat", clip(word))
+	case !isPercent:
+		return fmt.Errorf("move %s: in percent? then it is %s%%", clip(word), clip(word))
+	case tooFine(x):
+		return fmt.Errorf("move %s: want at most 6 digits after the point", clip(word))
+	case x <= -100 || x > 1000:
+		return fmt.Errorf("move %s: want more than -100%% and at most 1000%%", clip(word))
+	case sign != 0 && strings.ContainsRune("+-", rune(word[0])):
+		return fmt.Errorf("move %s: up or down has said the sign already", clip(word))
+	}
+	if sign != 0 {
+		x *= sign
+		if x <= -100 {
+			return fmt.Errorf("move %s down: want less than 100%%", clip(word))
+		}
+	}
+	p.skip()
+	return p.addMoves(c, x/100, 1)
+}
+
+// tooFine says that a percentage has more digits than [Command.String] repeats.
+func tooFine(x float64) bool { return math.Round(x*1e6)/1e6 != x }
+
+// flat is one flat candle, or with "for 3d" three.
+func (p *parser) flat(c *Command) error {
+	n := 1
+	if p.accept("for") {
+		s, err := p.span()
+		if err != nil {
+			return err
+		}
+		if unit := "1" + s.Unit; s.Unit != "c" && unit != p.v.Interval.String() {
+			return fmt.Errorf("flat for %s: count candles of %s, such as flat for 3 candles", s, p.v.Interval)
+		}
+		n = s.N
+	}
+	return p.addMoves(c, 0, n)
+}
+
+func (p *parser) addMoves(c *Command, x float64, n int) error {
+	if len(c.Moves)+n > maxMoves {
+		return fmt.Errorf("more than %d moves", maxMoves)
+	}
+	c.Moves = append(c.Moves, slices.Repeat([]float64{x}, n)...)
+	return nil
+}
+
+// eventAhead reports whether what a close may do comes.
+func (p *parser) eventAhead() bool {
+	switch p.word() {
+	case "close", "price", "it", "up", "down", "above", "below", "under", "between", "<", ">":
+		return true
+	}
+	return false
+}
+
+func (p *parser) event(c *Command) (err error) {
+	if p.accept("close") || p.accept("price") || p.accept("it") {
+		for p.accept("is") {
+		}
+	}
+	zero := Bound{Set: true, Move: true}
+	switch word := p.word(); word {
+	case "up":
+		p.skip()
+		c.Event.Above = zero
+	case "down":
+		p.skip()
+		c.Event.Below = zero
+	case ">", "above":
+		p.skip()
+		c.Event.Above, err = p.bound()
+	case "<", "below", "under":
+		p.skip()
+		c.Event.Below, err = p.bound()
+	case "between":
+		p.skip()
+		if c.Event.Above, err = p.bound(); err != nil {
+			return err
+		}
+		if !p.accept("and") && !p.accept(",") {
+			return fmt.Errorf("between %s and what?", c.Event.Above)
+		}
+		c.Event.Below, err = p.bound()
+		if lo, hi := c.Event.Above, c.Event.Below; err == nil && lo.Move == hi.Move && lo.Value >= hi.Value {
+			return fmt.Errorf("between %s and %s: want the lower one first", lo, hi)
+		}
+	default:
+		return fmt.Errorf("%q: want >, <, between, up or down", clip(word))
+	}
+	return err
+}
+
+// bound reads a close such as 70000, 70,000 or 70k, or a move such as -5%.
+func (p *parser) bound() (Bound, error) {
+	word := p.word()
+	size, isMove := strings.CutSuffix(strings.TrimPrefix(word, "$"), "%")
+	factor := 1.0
+	if !isMove {
+		for suffix, by := range map[string]float64{"k": 1e3, "m": 1e6} {
+			if cut, ok := strings.CutSuffix(size, suffix); ok {
+				size, factor = cut, by
+			}
+		}
+	}
+	x, err := strconv.ParseFloat(size, 64)
+	x *= factor
+	switch {
+	case err != nil || math.IsNaN(x) || math.IsInf(x, 0):
+		return Bound{}, fmt.Errorf("%q: want a close such as 70000, or a move such as -5%%", clip(word))
+	case isMove && tooFine(x):
+		return Bound{}, fmt.Errorf("%s: want at most 6 digits after the point", clip(word))
+	case isMove && (x <= -100 || x > 1e6):
+		return Bound{}, fmt.Errorf("%s: want more than -100%% and at most 1000000%%", clip(word))
+	case !isMove && !(x > 0 && x < 1e15):
+		return Bound{}, fmt.Errorf("a close of %s: want a positive number below 1e15", clip(word))
+	}
+	p.skip()
+	if isMove {
+		return Bound{true, true, x / 100}, nil
+	}
+	return Bound{true, false, x}, nil
+}
+
+// baselines are the rivals by what one calls them.
+var baselines = []struct{ word, name string }{
+	{"har", forecast.NamePooledHAR},
+	{"garch", "GARCH-t"},
+	{"gjr", "GJR-GARCH-t"},
+	{"ewma", "EWMA .94 t"},
+	{"random walk", "random walk"},
+	{"drift", "drift"},
+	{"bootstrap", "block bootstrap"},
+	{"student", "unconditional t"},
+	{"vol20", "20-day volatility t"},
+	{"har per asset", "HAR-t"},
+	{"garch yearly", "GARCH-t, refitted yearly"},
+}
+
+func baselineWords() (words []string) {
+	for _, b := range baselines {
+		words = append(words, b.word)
+	}
+	return words
+}
+
+// baseline takes the longest name of a rival that comes next: its own or its short
+// one.
+func (p *parser) baseline(c *Command) bool {
+	p.accept("with")
+	best := 0
+	for _, b := range baselines {
+		for _, said := range []string{b.word, strings.ToLower(b.name)} {
+			words := lex(said)
+			if n := len(words); n > best && (&parser{words: p.words}).accept(words...) {
+				best, c.Baseline = n, b.name
+			}
+		}
+	}
+	p.words = p.words[best:]
+	return best > 0
+}
+
+// keywords cannot stand for an asset by themselves.
+var keywords = []string{
+	"paths", "temp", "temperature", "seed", "window", "as", "of", "model", "asset", "tomorrow",
+	"then", "and", "flat", "unchanged", "up", "down", "by", "falls", "drops", "rises", "it",
+	"close", "price", "above", "below", "under", "between", "is", "latest", "with", "to",
+}
+
+func keyword(word string) bool {
+	word = strings.ToLower(word)
+	if slices.Contains(keywords, word) || slices.Contains(spanWords, word) || isWhole(word) {
+		return true
+	}
+	if isSpan(word) || strings.HasSuffix(word, "%") || word != "" && strings.ContainsRune("+-", rune(word[0])) {
+		return true
+	}
+	return slices.ContainsFunc(baselines, func(b struct{ word, name string }) bool {
+		return lex(b.word)[0] == word || strings.ToLower(lex(b.name)[0]) == word
+	})
+}

@@ -1,0 +1,437 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/internal/rng"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/tokenizer"
+	"github.com/micro-quant/mqc/train"
+)
+
+// world is a market of two assets, and a model with random weights whose tokenizer
+// was fitted on it: plain, and calibrated on validation.
+var world = sync.OnceValues(func() (w struct {
+	series            []*market.Series
+	plain, calibrated *forecast.Model
+}, err error,
+) {
+	config := market.DefaultSynthetic()
+	config.Assets, config.Candles = 2, 600
+	synthetic, err := market.NewSynthetic(config)
+	if err != nil {
+		return w, err
+	}
+	w.series = synthetic.Series
+	vq := tokenizer.DefaultVQ()
+	vq.Codes, vq.Hidden, vq.MinSteps, vq.Refine = 16, 8, 30, 10
+	ctx := context.Background()
+	b, err := train.Prepare(ctx, w.series, train.Preparation{Scaler: feature.EWMA, VQ: vq})
+	if err != nil {
+		return w, err
+	}
+	b.Model, err = gpt.New(gpt.Config{Vocab: 16, SeqLen: 32, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000}, 1)
+	if err != nil {
+		return w, err
+	}
+	r := rng.New(3)
+	for i := range b.Model.Params {
+		b.Model.Params[i] += float32(.3 * r.NormFloat64())
+	}
+	if w.plain, err = forecast.NewModel(b); err != nil {
+		return w, err
+	}
+	streams, err := train.Encode(b, w.series)
+	if err != nil {
+		return w, err
+	}
+	calibrated, err := forecast.Calibrate(ctx, b, streams, forecast.CalibrationOptions{Horizon: 5, Origins: 40, Samples: 39, Seed: 1})
+	if err != nil {
+		return w, err
+	}
+	w.calibrated, err = forecast.NewModel(calibrated)
+	return w, err
+})
+
+func sources(t testing.TB) *Sources {
+	t.Helper()
+	w, err := world()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSources(w.series, []Model{{"plain", w.plain}, {"calibrated", w.calibrated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func session(t testing.TB) *Session {
+	t.Helper()
+	s, err := sources(t).Session(State{Horizon: Span{4, "d"}, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func do(t testing.TB, s *Session, line string) *Answer {
+	t.Helper()
+	a, err := s.Do(t.Context(), line)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return a
+}
+
+func value(t testing.TB, a *Answer, name string) float64 {
+	t.Helper()
+	for _, f := range a.Fields {
+		if strings.HasPrefix(f.Name, name) {
+			return float64(f.Value)
+		}
+	}
+	t.Fatalf("%s: no field %q in %+v", a.Command, name, a.Fields)
+	return 0
+}
+
+func marshal(t testing.TB, a any) []byte {
+	t.Helper()
+	text, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestEveryCommandIsAnswered(t *testing.T) {
+	for _, c := range []struct{ line, call, text string }{
+		{"forecast", `POST /v1/forecast {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":256,"seed":1}`, "P(up)"},
+		{
+			"forecast SYN-02 1mo paths 32 temp 0.9 seed 7",
+			`POST /v1/forecast {"model":"plain","asset":"SYN-02","as_of":"2007-04-20","horizon":20,"paths":32,"temperature":0.9,"seed":7}`, "volatility over the horizon",
+		},
+		{
+			"what if -5% tomorrow, then flat paths 64",
+			`POST /v1/scenario {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":64,"seed":1,"returns":[-0.05,0]}`, "surprise",
+		},
+		{
+			"compare with har paths 50",
+			`POST /v1/compare {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":50,"seed":1,"baseline":"HAR-t, pooled"}`, "HAR-t, pooled fitted on candles before",
+		},
+		{"vol next week", `"horizon":5`, "over the last 5 candles"},
+		{"P(close > 100 in 2d)", `POST /v1/probability {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":2,"paths":256,"seed":1,"step":2,"above":100}`, "P(close > 100) after 2 candles"},
+		{"P(close between 1 and 100000)", `"above":1,"below":100000`, "100.0%"},
+		{"P(down)", `"below":`, "P(down)"},
+		{"show analogues 3 window 10", `POST /v1/analogues {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","window":10,"horizon":4,"count":3}`, "followed by"},
+		{"explain 4", `POST /v1/explain {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","count":4}`, "entropy"},
+		{"use SYN-02", "", "SYN-02, last known candle"},
+		{"use calibrated", "", "model calibrated"},
+		{"as of 2007-01-31", "", "last known candle 2007-01-31"},
+		{"calibration", "GET /v1/models", "not calibrated"},
+		{"calibration calibrated", "GET /v1/models", "paths after 5"},
+		{"models", "GET /v1/models", "calibrated"},
+		{"assets", "GET /v1/assets", "SYN-02"},
+		{"help", "", "HORIZON"},
+		{"help vol", "", "vol next week"},
+	} {
+		a := do(t, session(t), c.line)
+		if text := a.Text(); !strings.Contains(text, c.text) {
+			t.Errorf("%s: no %q in\n%s", c.line, c.text, text)
+		}
+		switch {
+		case c.call == "" && a.Call != nil, c.call != "" && a.Call == nil:
+			t.Errorf("%s: call %v, want %q", c.line, a.Call, c.call)
+		case a.Call != nil && !strings.Contains(a.Call.String(), c.call):
+			t.Errorf("%s: call\n%s, want\n%s", c.line, a.Call, c.call)
+		case a.Call != nil && !strings.HasSuffix(a.Text(), "API: "+a.Call.String()+"\n"):
+			t.Errorf("%s: the text does not end in the call:\n%s", c.line, a.Text())
+		}
+		var back map[string]any
+		if err := json.Unmarshal(marshal(t, a), &back); err != nil || back["kind"] == "" || back["warnings"] == nil {
+			t.Errorf("%s: %v, %v", c.line, back, err)
+		}
+	}
+}
+
+// The command in full, said anew, gives the same bytes; another seed other ones.
+func TestAnswersAreThoseOfTheirSeed(t *testing.T) {
+	for _, line := range []string{
+		"forecast paths 40", "what if -2%, flat paths 40", "compare with garch paths 40", "compare with har paths 40", "compare with bootstrap paths 40",
+		"vol paths 40", "P(close > +1% in 3d) paths 40", "show analogues window 10", "explain",
+	} {
+		first := do(t, session(t), line)
+		other := session(t)
+		do(t, other, "forecast SYN-02 2d seed 9 paths 2") // another state before it
+		again := do(t, other, first.Command)
+		a, b := *first, *again
+		a.State, b.State = State{}, State{} // the horizon of vol and P is their own
+		if !bytes.Equal(marshal(t, a), marshal(t, b)) {
+			t.Errorf("%s is not the same a second time:\n%s\n%s", line, a.Text(), b.Text())
+		}
+		if slices.Contains([]Kind{Analogues, Explain}, first.Kind) {
+			continue // nothing is drawn
+		}
+		if first.Kind == Probability {
+			continue // a share of 40 paths may be the same by chance
+		}
+		seeded := do(t, session(t), line+" seed 2")
+		if bytes.Equal(marshal(t, first.Fields), marshal(t, seeded.Fields)) && bytes.Equal(marshal(t, first.Steps), marshal(t, seeded.Steps)) {
+			t.Errorf("%s: seed 2 gives what seed 1 gives", line)
+		}
+	}
+}
+
+// An answer as of a date is the same whatever came after it.
+func TestAsOfHidesTheFuture(t *testing.T) {
+	w, err := world()
+	if err != nil {
+		t.Fatal(err)
+	}
+	asOf := w.series[0].Candles[560].Time
+	var cut, wild []*market.Series
+	for _, s := range w.series {
+		short, other := *s, *s
+		short.Candles = s.Candles[:561]
+		other.Candles = slices.Clone(s.Candles)
+		for i := 561; i < len(other.Candles); i++ {
+			c := &other.Candles[i]
+			c.Open, c.High, c.Low, c.Close = 3*c.Open, 3*c.High, 3*c.Low, 3*c.Close
+		}
+		cut, wild = append(cut, &short), append(wild, &other)
+	}
+	for _, line := range []string{
+		"forecast paths 20", "what if -2%, flat paths 20", "compare with har paths 20", "compare with garch yearly paths 20", "compare with ewma paths 20",
+		"vol paths 20", "P(up) paths 20", "show analogues 5 window 10", "explain", "assets",
+	} {
+		var want []byte
+		for i, series := range [][]*market.Series{cut, w.series, wild} {
+			sources, err := NewSources(series, []Model{{"plain", w.plain}, {"calibrated", w.calibrated}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := sources.Session(State{AsOf: asOf, Model: "calibrated", Horizon: Span{3, "d"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := do(t, s, line)
+			if i == 0 {
+				want = marshal(t, a)
+			} else if got := marshal(t, a); !bytes.Equal(got, want) {
+				t.Errorf("%s: the future changes it:\n%s\n%s", line, want, got)
+			}
+			for _, f := range a.Analogues {
+				if last := f.Followed[len(f.Followed)-1].Time; last.After(asOf) {
+					t.Errorf("an analogue was followed until %v", last)
+				}
+			}
+		}
+	}
+}
+
+func TestForecastInsideOfFitSaysSo(t *testing.T) {
+	w, err := world()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := func(line, want string) bool {
+		a := do(t, session(t), line)
+		return slices.ContainsFunc(a.Warnings, func(s string) bool { return strings.Contains(s, want) })
+	}
+	split := w.plain.Bundle.Split
+	inside := split.ValFrom.AddDate(0, 0, -60).Format(time.DateOnly)
+	for _, line := range []string{"forecast paths 4 as of " + inside, "vol paths 4 as of " + inside, "explain as of " + inside, "as of " + inside} {
+		if !said(line, "knows what came") {
+			t.Errorf("%s does not say that the model was fitted on later candles", line)
+		}
+	}
+	if said("forecast paths 4", "knows what came") {
+		t.Error("a forecast of what nobody knows is said to be known")
+	}
+	middle := split.ValFrom.Add(split.TestFrom.Sub(split.ValFrom) / 2).Format(time.DateOnly)
+	if !said("forecast paths 4 model calibrated as of "+middle, "selected or calibrated on") {
+		t.Error("a forecast in validation does not say that calibration has seen it")
+	}
+}
+
+func TestStateIsWhatWasNamed(t *testing.T) {
+	s := session(t)
+	want := s.State()
+	step := func(line string, change func(*State)) {
+		t.Helper()
+		do(t, s, line)
+		change(&want)
+		if got := s.State(); got != want {
+			t.Fatalf("after %q: %+v, want %+v", line, got, want)
+		}
+	}
+	step("forecast SYN-02 3d seed 5 paths 2", func(w *State) { w.Asset, w.Horizon, w.Seed = "SYN-02", Span{3, "d"}, 5 })
+	step("vol next week paths 2", func(*State) {})
+	step("P(up in 2d) SYN-01 paths 2", func(w *State) { w.Asset = "SYN-01" })
+	step("use calibrated", func(w *State) { w.Model = "calibrated" })
+	step("as of 2007-01-31", func(w *State) { w.AsOf = date("2007-01-31") })
+	step("explain model plain", func(w *State) { w.Model = "plain" })
+	step("as of latest", func(w *State) { w.AsOf = time.Time{} })
+	step("help", func(*State) {})
+	for _, line := range []string{"nonsense", "as of 1990-01-01", "forecast SYN-02 100000d"} {
+		if _, err := s.Do(t.Context(), line); err == nil {
+			t.Errorf("%s is answered", line)
+		}
+		if got := s.State(); got != want {
+			t.Fatalf("the failure of %q changes the state: %+v, want %+v", line, got, want)
+		}
+	}
+	if _, err := s.Do(t.Context(), "as of 1990-01-01"); !errors.Is(err, ErrBeforeFirst) {
+		t.Errorf("before the first candle: %v", err)
+	}
+}
+
+func TestScenarioIsWhatWasSaid(t *testing.T) {
+	a := do(t, session(t), "what if -5% tomorrow, then flat paths 32")
+	for h, want := range []float64{.95, .95} {
+		for _, q := range a.Steps[h].Quantiles {
+			if math.Abs(q/a.LastClose-want) > 1e-9 {
+				t.Errorf("step %d: close %v of %v, want all at %v of it", h+1, q, a.LastClose, want)
+			}
+		}
+	}
+	if len(a.Steps) != 4 || a.Steps[3].Quantiles[lowest] >= a.Steps[3].Quantiles[highest] {
+		t.Errorf("%d steps, the last %v", len(a.Steps), a.Steps[len(a.Steps)-1].Quantiles)
+	}
+	if got := value(t, a, "surprise"); got != a.Scenario.Surprise || got <= value(t, do(t, session(t), "what if flat paths 32"), "surprise") {
+		t.Errorf("a fall of 5%% surprises with %v nats", got)
+	}
+	// A scenario is never longer than its fan.
+	if a := do(t, session(t), "what if flat for 9 candles paths 4"); len(a.Steps) != 9 {
+		t.Errorf("%d steps of 9 moves", len(a.Steps))
+	}
+}
+
+func TestProbabilitiesAreSharesOfPaths(t *testing.T) {
+	up := value(t, do(t, session(t), "P(up in 3d)"), "P(")
+	down := value(t, do(t, session(t), "P(down in 3d)"), "P(")
+	if math.Abs(up+down-1) > 1e-9 || up <= 0 || down <= 0 {
+		t.Errorf("up %v, down %v", up, down)
+	}
+	f := do(t, session(t), "forecast 3d")
+	if got := f.Steps[2].PUp; math.Abs(got-up) > 1e-9 {
+		t.Errorf("P(up) %v, in the forecast %v", up, got)
+	}
+	in := value(t, do(t, session(t), "P(close between -1% and +1% in 3d)"), "P(")
+	below := value(t, do(t, session(t), "P(close < -1% in 3d)"), "P(")
+	over := value(t, do(t, session(t), "P(close > +1% in 3d)"), "P(")
+	if math.Abs(in+below+over-1) > 1e-9 {
+		t.Errorf("within %v, below %v, above %v", in, below, over)
+	}
+	if _, err := session(t).Do(t.Context(), "P(close between 100000 and +1%)"); err == nil {
+		t.Error("a close between 100000 and one near the last is possible")
+	}
+}
+
+func TestCalibratedForecastsHaveIntervals(t *testing.T) {
+	a := do(t, session(t), "forecast paths 40 model calibrated")
+	if len(a.Steps[0].Intervals) != len(forecast.NominalLevels) || !strings.Contains(a.Text(), "calibrated at step 4:") {
+		t.Errorf("%v\n%s", a.Steps[0].Intervals, a.Text())
+	}
+	for _, line := range []string{"forecast paths 40", "forecast paths 40 model calibrated temp 1", "what if -1% paths 40 model calibrated"} {
+		if a := do(t, session(t), line); a.Steps[0].Intervals != nil {
+			t.Errorf("%s has calibrated intervals", line)
+		}
+	}
+}
+
+func TestStoppedAnswers(t *testing.T) {
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	s := session(t)
+	for _, line := range []string{"forecast", "what if -1%", "compare with har", "vol", "P(up)"} {
+		if _, err := s.Do(stopped, line); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	// The fit that was begun is there for the next question.
+	do(t, s, "compare with har paths 4")
+}
+
+func TestSourcesRefuse(t *testing.T) {
+	w, err := world()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hourly := *w.series[1]
+	hourly.Interval = market.Hour
+	models := []Model{{"a", w.plain}}
+	for _, c := range []struct {
+		series []*market.Series
+		models []Model
+		want   string
+	}{
+		{nil, models, "no candles"},
+		{w.series, nil, "no model"},
+		{w.series, []Model{{"a", w.plain}, {"a", w.plain}}, "two models named a"},
+		{[]*market.Series{w.series[0], &hourly}, models, "interval"},
+	} {
+		if _, err := NewSources(c.series, c.models); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
+	s := sources(t)
+	for _, start := range []State{{Asset: "DOGE"}, {Model: "b"}} {
+		if _, err := s.Session(start); err == nil {
+			t.Errorf("a session about %+v", start)
+		}
+	}
+	alone := &hourly
+	only, err := NewSources([]*market.Series{alone}, models)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := only.Session(State{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(t.Context(), "forecast"); err == nil || !strings.Contains(err.Error(), "has candles of 1h") {
+		t.Errorf("candles of another interval: %v", err)
+	}
+}
+
+// What a model saw is not always known: then that is said.
+func TestUnknownFit(t *testing.T) {
+	w, err := world()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := *w.plain.Bundle
+	b.Fit = []checkpoint.Range{{Part: checkpoint.Weights, Stage: "import"}}
+	m, err := forecast.NewModel(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSources(w.series, []Model{{"imported", m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Session(State{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := do(t, c, "forecast paths 2 2d"); !strings.Contains(a.Text(), "is not known") {
+		t.Error(a.Text())
+	}
+	if a := do(t, c, "models"); !strings.Contains(a.Text(), "not known") {
+		t.Error(a.Text())
+	}
+}
