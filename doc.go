@@ -16,6 +16,7 @@
 //   - forecast: the distribution of the candles to come
 //   - analysis: what token streams are made of
 //   - score, eval: how good that is, beside the baselines
+//   - server: forecasts over HTTP
 //   - measure: how fast the work is
 //
 // docs/architecture.md draws the graph, and a test keeps it.
