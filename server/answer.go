@@ -45,16 +45,8 @@ type Fan struct {
 }
 
 // fanOf describes the paths of f.
-func fanOf(f *forecast.Forecast, withPaths bool) (Fan, error) {
+func fanOf(f *forecast.Forecast, withPaths bool) Fan {
 	fan := Fan{Levels: levels, Steps: f.Steps(levels), Volatility: f.Volatility()}
-	for _, s := range fan.Steps {
-		if !finite(s.Quantiles...) || !finite(s.Mean) || s.Quantiles[0] <= 0 {
-			return Fan{}, errRange
-		}
-	}
-	if !finite(fan.Volatility) {
-		return Fan{}, errRange
-	}
 	if withPaths {
 		for _, p := range f.Paths {
 			closes := make([]float64, len(p.Candles))
@@ -64,17 +56,17 @@ func fanOf(f *forecast.Forecast, withPaths bool) (Fan, error) {
 			fan.Closes = append(fan.Closes, closes)
 		}
 	}
-	return fan, nil
+	return fan
 }
 
 // calibrated is fanOf with intervals, where j has them.
-func (j *job) calibrated(f *forecast.Forecast, withPaths bool) (Fan, error) {
-	fan, err := fanOf(f, withPaths)
-	if c := j.model.Bundle.Calibration; err == nil && c != nil && j.plain {
+func (j *job) calibrated(f *forecast.Forecast, withPaths bool) Fan {
+	fan := fanOf(f, withPaths)
+	if c := j.model.Bundle.Calibration; c != nil && j.plain {
 		f.Calibrate(fan.Steps, c)
 		fan.Calibrated = true
 	}
-	return fan, err
+	return fan
 }
 
 // Density is the exact law of the next close, without paths.
@@ -99,9 +91,6 @@ func (j *job) density() (*Density, error) {
 		d.Quantiles = append(d.Quantiles, j.about.LastClose*math.Exp(law.Quantile(p)))
 	}
 	d.PUp = 1 - law.CDF(0)
-	if !finite(d.Quantiles...) {
-		return nil, errRange
-	}
 	return d, nil
 }
 
@@ -156,19 +145,12 @@ func (s *Server) forecast(ctx context.Context, r ForecastRequest, progress func(
 		if progress == nil {
 			return nil
 		}
-		fan, err := j.calibrated(f, false)
-		if err != nil {
-			return err
-		}
-		return progress(Progress{Paths: len(f.Paths), Steps: fan.Steps})
+		return progress(Progress{Paths: len(f.Paths), Steps: j.calibrated(f, false).Steps})
 	})
 	if err != nil {
 		return nil, err
 	}
-	a := &Forecast{About: j.about, Realised: j.realised()}
-	if a.Fan, err = j.calibrated(last, r.ReturnPaths); err != nil {
-		return nil, err
-	}
+	a := &Forecast{About: j.about, Fan: j.calibrated(last, r.ReturnPaths), Realised: j.realised()}
 	a.Density, err = j.density()
 	return a, err
 }

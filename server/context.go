@@ -155,15 +155,10 @@ func (s *Server) compare(ctx context.Context, r CompareRequest) (*Compare, error
 	if err != nil {
 		return nil, err
 	}
-	if a.Model, err = j.calibrated(f, r.ReturnPaths); err != nil {
-		return nil, err
-	}
-	other := *f
-	o := j.option
+	a.Model = j.calibrated(f, r.ReturnPaths)
+	other, o := *f, j.option
 	other.Paths = pathsOf(b.Paths(j.known, len(j.known.Candles), o.Horizon, o.Samples, o.Seed), j.about.LastClose)
-	if a.Other, err = fanOf(&other, r.ReturnPaths); err != nil {
-		return nil, err
-	}
+	a.Other = fanOf(&other, r.ReturnPaths)
 	return a, ctx.Err()
 }
 

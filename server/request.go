@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -156,6 +156,9 @@ func (s *Server) series(p Place) (series *market.Series, posted string, err erro
 	return series, "", nil
 }
 
+// minTemperature keeps logits divided by it within the range of numbers.
+const minTemperature = .01
+
 // drawn says how the paths of a request are drawn.
 func (s *Server) drawn(j *job, d Drawing) error {
 	limits := s.config.Limits
@@ -170,6 +173,9 @@ func (s *Server) drawn(j *job, d Drawing) error {
 	o := forecast.Options{Horizon: d.Horizon, Samples: d.Paths, Sampler: gpt.Sampler{Temperature: 1, TopK: d.TopK, TopP: d.TopP}, Seed: 1}
 	if d.Temperature != nil {
 		o.Sampler.Temperature = *d.Temperature
+	}
+	if t := o.Sampler.Temperature; t > 0 && t < minTemperature {
+		return huma.Error422UnprocessableEntity(fmt.Sprintf("temperature %v: want 0, the likeliest tokens, or at least %v", t, minTemperature))
 	}
 	if d.Seed != nil {
 		o.Seed = *d.Seed
@@ -238,11 +244,14 @@ func (s *Server) compute(ctx context.Context, f func(context.Context) error) err
 // problem is an error as a client sees it. What is not the client's fault is logged.
 func (s *Server) problem(err error) error {
 	var known huma.StatusError
+	var number *json.UnsupportedValueError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return err
+	case errors.As(err, &number):
+		return errRange
 	case errors.Is(err, context.DeadlineExceeded):
 		return huma.Error503ServiceUnavailable(fmt.Sprintf("not done after %v: ask for fewer paths or a shorter horizon", s.config.Limits.Compute))
 	case errors.Is(err, context.Canceled):
@@ -252,12 +261,8 @@ func (s *Server) problem(err error) error {
 	return huma.Error500InternalServerError("the server failed; its log says how")
 }
 
-// errRange says that paths went where floating-point numbers end.
-var errRange = huma.Error422UnprocessableEntity("paths leave the range of numbers: ask for a lower temperature or a shorter horizon")
+// errRange says that an answer went where floating-point numbers end.
+var errRange = huma.Error422UnprocessableEntity("the answer leaves the range of numbers: ask for a lower temperature, a shorter horizon or smaller moves")
 
-func finite(values ...float64) bool {
-	return !slices.ContainsFunc(values, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
-}
-
-// accepts is whether a client wants a stream of events.
+// acceptsEvents is whether a client wants a stream of events.
 func acceptsEvents(accept string) bool { return strings.Contains(accept, "text/event-stream") }

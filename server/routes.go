@@ -97,11 +97,20 @@ type answer[O any] struct{ Body *O }
 
 type question[I any] struct{ Body I }
 
-// operation is one that computes.
-func (s *Server) operation(path, summary string) huma.Operation {
+// post registers an endpoint that computes.
+func post[I, O any](s *Server, path, summary string, f func(context.Context, I) (*O, error)) {
+	huma.Register(s.api, operation[O](s, path, summary), func(ctx context.Context, in *question[I]) (*huma.StreamResponse, error) {
+		return respond(s, ctx, in.Body, f)
+	})
+}
+
+// operation is one that computes an answer O.
+func operation[O any](s *Server, path, summary string) huma.Operation {
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[O](), true, "")
 	return huma.Operation{
 		Method: http.MethodPost, Path: path, OperationID: "post-" + pathpkg.Base(path), Summary: summary,
 		MaxBodyBytes: s.config.Limits.Body, BodyReadTimeout: s.config.Limits.Read,
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}},
 		Errors: []int{
 			http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
 			http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
@@ -109,31 +118,34 @@ func (s *Server) operation(path, summary string) huma.Operation {
 	}
 }
 
-// post registers an endpoint that computes.
-func post[I, O any](s *Server, path, summary string, f func(context.Context, I) (*O, error)) {
-	huma.Register(s.api, s.operation(path, summary), func(ctx context.Context, input *question[I]) (*answer[O], error) {
-		var out *O
-		err := s.compute(ctx, func(ctx context.Context) (err error) {
-			out, err = f(ctx, input.Body)
+// respond computes an answer as a whole before its first byte is sent.
+func respond[I, O any](s *Server, ctx context.Context, in I, f func(context.Context, I) (*O, error)) (*huma.StreamResponse, error) {
+	var text []byte
+	err := s.compute(ctx, func(ctx context.Context) error {
+		out, err := f(ctx, in)
+		if err != nil {
 			return err
-		})
-		return &answer[O]{Body: out}, err
+		}
+		text, err = json.Marshal(out)
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		c.SetHeader("Content-Type", "application/json")
+		c.BodyWriter().Write(append(text, '\n'))
+	}}, nil
 }
 
 // postForecast registers the endpoint that answers with JSON or with events.
 func (s *Server) postForecast() {
-	const path = "/v1/forecast"
-	op := s.operation(path, "The distribution of the candles to come; as a stream of events where the client accepts text/event-stream")
+	op := operation[Forecast](s, "/v1/forecast", "The distribution of the candles to come; as a stream of events where the client accepts text/event-stream")
 	op.Description = "Events: steps, after each chunk of paths, with the quantiles of all so far; done, with what the JSON answer is; error, with a problem."
-	schemas := s.api.OpenAPI().Components.Schemas
-	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{
-		"application/json": {Schema: schemas.Schema(reflect.TypeFor[Forecast](), true, "Forecast")},
-		"text/event-stream": {Schema: &huma.Schema{
-			Type: huma.TypeString, Description: "events steps (Progress), done (Forecast), error (ErrorModel)",
-		}},
-	}}}
-	schemas.Schema(reflect.TypeFor[Progress](), true, "Progress")
+	op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{
+		Schema: &huma.Schema{Type: huma.TypeString, Description: "events steps (Progress), done (Forecast), error (ErrorModel)"},
+	}
+	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Progress](), true, "")
 	type input struct {
 		Accept string `header:"Accept"`
 		Body   ForecastRequest
@@ -142,22 +154,9 @@ func (s *Server) postForecast() {
 		if acceptsEvents(in.Accept) {
 			return &huma.StreamResponse{Body: func(c huma.Context) { s.forecastEvents(c, in.Body) }}, nil
 		}
-		var out *Forecast
-		err := s.compute(ctx, func(ctx context.Context) (err error) {
-			out, err = s.forecast(ctx, in.Body, nil)
-			return err
+		return respond(s, ctx, in.Body, func(ctx context.Context, r ForecastRequest) (*Forecast, error) {
+			return s.forecast(ctx, r, nil)
 		})
-		if err != nil {
-			return nil, err
-		}
-		text, err := json.Marshal(out)
-		if err != nil {
-			return nil, s.problem(err)
-		}
-		return &huma.StreamResponse{Body: func(c huma.Context) {
-			c.SetHeader("Content-Type", "application/json")
-			c.BodyWriter().Write(append(text, '\n'))
-		}}, nil
 	})
 }
 

@@ -505,6 +505,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 		{"POST", "/v1/forecast", `{"asset":"SYN-01","seed":18446744073709551616}`, 422, ""},
 		{"POST", "/v1/forecast", `{"asset":"SYN-01","temperature":-1}`, 422, "temperature"},
 		{"POST", "/v1/forecast", `{"asset":"SYN-01","temperature":1e9}`, 422, "temperature"},
+		{"POST", "/v1/forecast", `{"asset":"SYN-01","temperature":1e-9}`, 422, "at least 0.01"},
 		{"POST", "/v1/forecast", `{"asset":"SYN-01","temperature":NaN}`, 400, ""},
 		{"POST", "/v1/forecast", `{"asset":"SYN-01","top_p":1.5}`, 422, "top_p"},
 		{"POST", "/v1/forecast", `{"asset":"SYN-01","top_k":-5}`, 422, "top_k"},

@@ -84,15 +84,10 @@ func (s *Server) scenario(ctx context.Context, r ScenarioRequest) (*Scenario, er
 	if err != nil {
 		return nil, err
 	}
-	a := &Scenario{About: j.about, Given: given, Surprise: bound.Scenario.Surprise, Effective: bound.Scenario.Effective, Realised: j.realised()}
-	if !finite(a.Surprise, a.Effective) {
-		return nil, huma.Error422UnprocessableEntity("the model gives these returns no density: ask for smaller ones")
-	}
-	if a.Unconditional, err = j.calibrated(free, r.ReturnPaths); err != nil {
-		return nil, err
-	}
-	a.Conditional, err = fanOf(bound, r.ReturnPaths)
-	return a, err
+	return &Scenario{
+		About: j.about, Given: given, Surprise: bound.Scenario.Surprise, Effective: bound.Scenario.Effective,
+		Conditional: fanOf(bound, r.ReturnPaths), Unconditional: j.calibrated(free, r.ReturnPaths), Realised: j.realised(),
+	}, nil
 }
 
 // ProbabilityRequest asks how likely the last close of the horizon is beyond, or
