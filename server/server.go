@@ -98,9 +98,7 @@ func (c Config) Validate() error {
 	if len(c.Series) == 0 {
 		errs = append(errs, errors.New("server: no asset to forecast"))
 	}
-	if n := len(c.Token); n > 0 && n < minToken {
-		errs = append(errs, fmt.Errorf("server: a token of %d characters can be guessed: want at least %d", n, minToken))
-	}
+	errs = append(errs, c.CheckToken())
 	names := map[string]bool{}
 	for _, m := range c.Models {
 		if names[m.Name] {
@@ -109,6 +107,14 @@ func (c Config) Validate() error {
 		names[m.Name] = true
 	}
 	return errors.Join(append(errs, c.Limits.Validate())...)
+}
+
+// CheckToken refuses a token that can be guessed.
+func (c Config) CheckToken() error {
+	if n := len(c.Token); n > 0 && n < minToken {
+		return fmt.Errorf("server: a token of %d characters can be guessed: want at least %d", n, minToken)
+	}
+	return nil
 }
 
 // Server answers requests. Any number of goroutines may use it.

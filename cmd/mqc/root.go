@@ -80,7 +80,7 @@ Start with:  mqc quickstart`,
 	root.AddCommand(
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
-		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.decode(), a.analyze(), a.examples(),
+		a.calibrate(), a.eval(), a.generate(), a.forecast(), a.serve(), a.decode(), a.analyze(), a.examples(),
 		a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
 	if w := a.width(); w > 0 {
