@@ -18,6 +18,7 @@
 //   - score, eval: how good that is, beside the baselines
 //   - report: what is known of a model on one page, and its verdict
 //   - chat: questions in a small grammar, answered with all of these
+//   - server: forecasts over HTTP
 //   - measure: how fast the work is
 //
 // docs/architecture.md draws the graph, and a test keeps it.

@@ -16,6 +16,7 @@ import (
 // of docs/architecture.md; whoever draws a new arrow draws it in both.
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
+	"server":        {"checkpoint", "forecast", "gpt", "market", "predict"},
 	"export":        {"checkpoint", "gpt", "nn"},
 	"report":        {"checkpoint", "dataset", "eval", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer", "train"},
 	"eval/selftest": {"checkpoint", "dataset", "eval", "feature", "gpt", "market", "score", "tokenizer", "train"},

@@ -61,6 +61,16 @@ func ReadFile(path string, o Options) (*Series, Report, error) {
 	return found[0].Series, found[0].Report, found[0].Err
 }
 
+// ReadText reads the candles of one asset from text in columns, not compressed, as
+// [ReadFile] reads those of a file. Name stands in errors, and is the symbol of
+// candles that do not name their own.
+func ReadText(text []byte, name string, o Options) (*Series, Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, Report{Path: name}, err
+	}
+	return readText(bytes.NewReader(text), int64(len(text)), name, o)
+}
+
 // ReadEach reads a file as [ReadFile] does, and every member of an archive: zip,
 // tar or tar.gz. There is at least one result. Members that are no text or
 // Parquet files by their names, such as a README, are passed over.

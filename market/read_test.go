@@ -280,3 +280,20 @@ func sameCandles(a, b []Candle) bool {
 	}
 	return true
 }
+
+func TestReadTextIsReadingAFile(t *testing.T) {
+	want, _, err := readBytes([]byte(good), "X.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, report, err := ReadText([]byte(good), "X.csv", Options{})
+	if err != nil || got.Symbol != "X" || report.Rows != 3 || !sameCandles(got.Candles, want.Candles) {
+		t.Errorf("ReadText: %+v, %v", report, err)
+	}
+	if _, _, err := ReadText([]byte("PK\x03\x04"), "X.csv", Options{}); err == nil || !strings.HasPrefix(err.Error(), "market: X.csv") {
+		t.Errorf("an archive: error %v, want one with the name", err)
+	}
+	if _, _, err := ReadText([]byte(good), "X.csv", Options{Scale: -1}); err == nil {
+		t.Error("a scale of −1 was taken")
+	}
+}

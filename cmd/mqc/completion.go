@@ -24,6 +24,7 @@ var values = map[string]func() []string{
 	"data": func() []string {
 		return slices.Concat(matches("data/*.txt"), []string{defaultFolder}, assets())
 	},
+	"runs":      func() []string { return []string{"checkpoints"} },
 	"precision": func() []string { return []string{"auto", "f32", "bf16"} },
 	"preset":    func() []string { return []string{"spec", "quick", presetSkill} },
 	"scale":     func() []string { return []string{feature.EWMA, feature.HAR, feature.Global} },

@@ -15,6 +15,7 @@ import (
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/runs"
 	"github.com/micro-quant/mqc/score"
+	"github.com/micro-quant/mqc/server"
 	"github.com/micro-quant/mqc/torch"
 	"github.com/micro-quant/mqc/train"
 )
@@ -44,6 +45,10 @@ func hint(err error) string {
 		return "training commands make one; --runs names another folder"
 	case errors.Is(err, runs.ErrUnknown):
 		return "mqc runs lists them"
+	case errors.Is(err, server.ErrNoModels):
+		return "train a model first, mqc train or mqc quickstart, or name its folder: --runs DIR"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another program listens there: choose another --addr; port 0 is any that is free"
 	case errors.Is(err, market.ErrNoData):
 		return "put CSV files there, or make a synthetic market: mqc data generate"
 	case errors.Is(err, feed.ErrUnknown):

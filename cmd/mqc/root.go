@@ -85,7 +85,7 @@ Start with:  mqc quickstart`,
 	root.AddCommand(
 		a.quickstart(), a.data(), a.tokenize(),
 		a.train(), a.midtrain(), a.sft(), a.rl(),
-		a.calibrate(), a.eval(), a.report(), a.generate(), a.forecast(), a.chat(), a.decode(), a.analyze(), a.examples(),
+		a.calibrate(), a.eval(), a.report(), a.generate(), a.forecast(), a.chat(), a.serve(), a.decode(), a.analyze(), a.examples(),
 		a.listRuns(), a.info(), a.logits(), a.export(), a.importTorch(), a.bench(), a.selftest(), a.doctor(), a.script(), a.version(),
 	)
 	if w := a.width(); w > 0 {

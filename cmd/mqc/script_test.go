@@ -7,9 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +34,7 @@ func TestMain(m *testing.M) {
 //	valid FILE PATHS HORIZON      wants so many rows of valid candles in a forecast's CSV
 //	await FILE TEXT               waits until a file that is being written holds a text
 //	serve                         starts a service for data fetch, at $SERVICE
+//	ask FILE PATH ANSWER [BODY]   asks the server whose address a file holds; the answer becomes a file
 //	table CSV PARQUET             wants the same joint paths in both
 //	cut FOLDER DATE TO            copies candle files without the rows after a date
 //	lines FILE N                  wants so many lines, each one JSON object
@@ -55,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"valid": valid,
 			"await": await,
 			"serve": serve,
+			"ask":   ask,
 			"table": sameTable,
 			"cut":   cutAfter,
 			"lines": jsonLines,
@@ -211,4 +216,21 @@ func jsonLines(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: %d lines, want %d", args[0], got, want)
 	}
+}
+
+func ask(ts *testscript.TestScript, _ bool, args []string) {
+	method, body := http.MethodGet, ""
+	if len(args) > 3 {
+		method, body = http.MethodPost, args[3]
+	}
+	r, err := http.NewRequest(method, regexp.MustCompile(`http://[0-9.:]+[0-9]`).FindString(ts.ReadFile(args[0]))+args[1], strings.NewReader(body))
+	ts.Check(err)
+	r.Header.Set("Authorization", "Bearer "+ts.Getenv("TOKEN"))
+	r.Close = true
+	w, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer w.Body.Close()
+	text, err := io.ReadAll(w.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), text, 0o644))
 }

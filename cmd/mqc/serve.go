@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/server"
+)
+
+func (a *app) serve() *cobra.Command {
+	var runs, data, checkpoint, addr, token string
+	var insecure bool
+	limits := server.DefaultLimits()
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer forecasts over HTTP",
+		Long: `serve answers forecasts, scenarios and probabilities over HTTP until it is interrupted:
+docs/api.md shows how to ask. Only this machine reaches it, unless --token or --insecure
+allow another --addr.`,
+		Example: `  mqc serve --runs checkpoints --data data
+  mqc serve --checkpoint checkpoints/best_model.pt --addr 0.0.0.0:8080 --token "$(openssl rand -hex 16)"`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if checkpoint != "" && c.Flags().Changed("runs") {
+				return usagef(c, "--checkpoint and --runs: want one of them")
+			}
+			if token != "" && insecure {
+				return usagef(c, "--token and --insecure: want one of them")
+			}
+			err := server.CheckAddr(addr, token)
+			if err != nil && !(insecure && errors.Is(err, server.ErrExposed)) {
+				e := newUsageError(c, err)
+				if errors.Is(err, server.ErrExposed) {
+					e.hint = "give a --token that requests must bear, or say --insecure"
+				}
+				return e
+			}
+			if err := limits.Validate(); err != nil {
+				return newUsageError(c, err)
+			}
+			config := server.Config{
+				Token: token, AnyHost: insecure, Limits: limits, Version: version,
+				Log: slog.New(slog.NewTextHandler(a.err, nil)),
+			}
+			if err := config.CheckToken(); err != nil {
+				return newUsageError(c, err)
+			}
+			if config.Models, err = a.servedModels(checkpoint, runs); err != nil {
+				return err
+			}
+			if config.Series, _, err = market.ReadDir(data); err != nil {
+				return err
+			}
+			return a.runServe(c.Context(), config, addr)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&runs, "runs", "checkpoints", "folder of checkpoints: all in it and in its folders are served")
+	flags.StringVar(&checkpoint, "checkpoint", "", "serve this checkpoint alone")
+	flags.StringVar(&data, "data", defaultFolder, "folder of candles")
+	flags.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen at; port 0 is any that is free")
+	flags.StringVar(&token, "token", "", "what requests must bear: Authorization: Bearer TOKEN")
+	flags.BoolVar(&insecure, "insecure", false, "answer whoever reaches --addr")
+	flags.IntVar(&limits.Concurrent, "concurrent", limits.Concurrent, "requests that compute at the same time; more are answered with 429")
+	return c
+}
+
+// servedModels are those of one checkpoint, or of a folder.
+func (a *app) servedModels(checkpoint, runs string) ([]server.Model, error) {
+	if checkpoint != "" {
+		m, err := server.OpenModel(checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		a.warnStage(m.Bundle)
+		return []server.Model{m}, nil
+	}
+	models, skipped, err := server.ReadModels(runs)
+	for _, reason := range skipped {
+		a.warn("warning: passed over: %v", reason)
+	}
+	return models, err
+}
+
+// runServe serves until the context ends.
+func (a *app) runServe(ctx context.Context, config server.Config, addr string) error {
+	s, err := server.New(config)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	url := "http://" + l.Addr().String()
+	if a.json {
+		if err := a.printJSON(map[string]any{"url": url, "models": len(config.Models), "assets": len(config.Series)}); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	} else {
+		a.say("serving at %s: models %d, assets %d", url, len(config.Models), len(config.Series))
+	}
+	if config.AnyHost {
+		a.warn("warning: whoever reaches %s can ask", l.Addr())
+	}
+	return s.Serve(ctx, l)
+}

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+// forecastEvents answers with a stream of events (WHATWG HTML, section 9.2). What
+// fails before the first is an answer of its own, later on an event.
+func (s *Server) forecastEvents(c huma.Context, r ForecastRequest) {
+	_, w := humago.Unwrap(c)
+	begun := false
+	send := func(name string, v any) error {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		if !begun {
+			begun = true
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.WriteHeader(http.StatusOK)
+		}
+		var event bytes.Buffer
+		fmt.Fprintf(&event, "event: %s\ndata: %s\n\n", name, text)
+		if _, err := w.Write(event.Bytes()); err != nil {
+			return fmt.Errorf("server: %w: %w", errGone, err)
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return fmt.Errorf("server: %w: %w", errGone, err)
+		}
+		return nil
+	}
+	err := s.compute(c.Context(), func(ctx context.Context) error {
+		out, err := s.forecast(ctx, r, func(p Progress) error { return send("steps", p) })
+		if err != nil {
+			return err
+		}
+		return send("done", out)
+	})
+	var status huma.StatusError
+	switch {
+	case err == nil:
+	case begun && errors.As(err, &status):
+		send("error", status) // whether or not anybody listens
+	case errors.As(err, &status):
+		var headers huma.HeadersError
+		if errors.As(err, &headers) {
+			for name, values := range headers.GetHeaders() {
+				w.Header()[name] = values
+			}
+		}
+		refuse(w, status.GetStatus(), status.Error())
+	}
+}
+
+// errGone says that a client takes no more.
+var errGone = errors.New("the client is gone")
+
+// parseStart reads a date or a time as the first instant of it: zero if text is empty.
+func parseStart(name, text string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t, nil
+	}
+	end, err := parseEnd(name, text)
+	if err != nil || end.IsZero() {
+		return end, err
+	}
+	return end.Add(-1), nil
+}

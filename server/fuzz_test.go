@@ -1,0 +1,54 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+)
+
+// posts are the endpoints that take a body.
+var posts = []string{"/v1/forecast", "/v1/scenario", "/v1/probability", "/v1/analogues", "/v1/explain", "/v1/compare"}
+
+// checkAnswer wants an answer or a problem that is the client's.
+func checkAnswer(t *testing.T, w *httptest.ResponseRecorder, asked string) {
+	t.Helper()
+	if w.Code >= 500 || w.Code < 200 || w.Code > 200 && w.Code < 400 {
+		t.Errorf("%s: status %d: %s", asked, w.Code, w.Body)
+	}
+	if !json.Valid(w.Body.Bytes()) {
+		t.Errorf("%s: status %d, no JSON: %q", asked, w.Code, w.Body)
+	}
+}
+
+func FuzzRequests(f *testing.F) {
+	s := newServer(f, func(c *Config) { c.Limits.Horizon, c.Limits.Paths, c.Limits.Body = 6, 20, 4096 })
+	for i, body := range []string{
+		`{` + small + `,"seed":7,"temperature":0.5,"top_k":3,"top_p":0.9,"return_paths":true,"as_of":"2005-12-30"}`,
+		`{"model":"calibrated",` + small + `,"returns":[-0.05,0.01]}`,
+		`{` + small + `,"above":100,"below":1e300}`,
+		`{"asset":"SYN-02","window":10,"horizon":4,"count":3,"as_of":"2006-01-30T00:00:00Z"}`,
+		`{"asset":"SYN-03","count":5}`,
+		`{` + small + `,"baseline":"random walk"}`,
+		`{"csv":"date,open,high,low,close\n2024-01-02,1,2,0.5,1\n2024-01-03,1,2,0.5,1\n2024-01-04,1e300,2e300,1e-300,1e300\n","horizon":5,"paths":20}`,
+		`{` + small + `,"closes":[1e-10,1e300]}`,
+		`[{"asset":[]}]`,
+	} {
+		f.Add(uint8(i), []byte(body))
+	}
+	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
+		path := posts[int(endpoint)%len(posts)]
+		checkAnswer(t, ask(s, "POST", path, string(body)), path)
+	})
+}
+
+func FuzzCandleQuery(f *testing.F) {
+	s := newServer(f, nil)
+	f.Add("SYN-01", "2005-01-03", "2006-01-03T12:00:00+02:00", "10")
+	f.Add("../SYN-01", "0000-00-00", "9999-12-31", "-1")
+	f.Add("", "", "", "")
+	f.Fuzz(func(t *testing.T, asset, from, to, limit string) {
+		q := url.Values{"asset": {asset}, "from": {from}, "to": {to}, "limit": {limit}}
+		checkAnswer(t, ask(s, "GET", "/v1/candles?"+q.Encode(), ""), q.Encode())
+	})
+}

@@ -1,0 +1,259 @@
+package server
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	pathpkg "path"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/micro-quant/mqc/checkpoint"
+)
+
+//go:embed web
+var web embed.FS
+
+// routes are all endpoints, behind the guard.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("mqc", s.config.Version)
+	config.Info.Description = "Distributions of candles to come. Errors are problems after RFC 9457. The same request with the same seed has the same answer."
+	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
+	config.RejectUnknownQueryParameters = true
+	if s.config.Token != "" {
+		config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+		config.Security = []map[string][]string{{"token": {}}}
+	}
+	s.api = humago.New(mux, config)
+
+	get(s, "/v1/assets", "Assets, with what the server has of each", s.listAssets)
+	get(s, "/v1/candles", "Candles of an asset", s.listCandles)
+	get(s, "/v1/models", "Models, with what each has seen, and the baselines", s.listModels)
+	s.postForecast()
+	post(s, "/v1/scenario", "What if: the distribution given the first returns to come, beside the unconditional one", s.scenario)
+	post(s, "/v1/probability", "How likely a close beyond, or between, prices is", s.probability)
+	post(s, "/v1/analogues", "Stretches of the past that resemble the newest candles, and what followed", s.analogues)
+	post(s, "/v1/explain", "The likeliest next tokens, as candles", s.explain)
+	post(s, "/v1/compare", "The forecast of a baseline beside that of the model", s.compare)
+
+	mux.Handle("GET /docs", s.docs())
+	mux.Handle("GET /metrics", s.metrics.handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintln(w, "ok")
+	})
+	files := http.FileServerFS(web)
+	mux.Handle("GET /web/{file}", files)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/index.html") })
+	return s.guard(withProblems(mux))
+}
+
+// withProblems answers requests that no pattern matches with problems, as all others.
+func withProblems(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		only := &statusOnly{header: w.Header(), status: http.StatusOK}
+		h.ServeHTTP(only, r)
+		if only.status == http.StatusMethodNotAllowed {
+			refuse(w, only.status, fmt.Sprintf("%s is asked by %s", r.URL.Path, w.Header().Get("Allow")))
+			return
+		}
+		refuse(w, http.StatusNotFound, "no such endpoint: /docs lists them")
+	})
+}
+
+// statusOnly takes headers and status of an answer, and leaves its text.
+type statusOnly struct {
+	header http.Header
+	status int
+}
+
+func (o *statusOnly) Header() http.Header         { return o.header }
+func (o *statusOnly) WriteHeader(status int)      { o.status = status }
+func (o *statusOnly) Write(p []byte) (int, error) { return len(p), nil }
+
+// get registers an endpoint that reads what the server has.
+func get[I, O any](s *Server, path, summary string, f func(context.Context, *I) (*O, error)) {
+	huma.Register(s.api, huma.Operation{
+		Method: http.MethodGet, Path: path, OperationID: "get-" + pathpkg.Base(path), Summary: summary,
+		Errors: []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusUnprocessableEntity},
+	}, func(ctx context.Context, input *I) (*answer[O], error) {
+		out, err := f(ctx, input)
+		return &answer[O]{Body: out}, err
+	})
+}
+
+type answer[O any] struct{ Body *O }
+
+type question[I any] struct{ Body I }
+
+// post registers an endpoint that computes.
+func post[I, O any](s *Server, path, summary string, f func(context.Context, I) (*O, error)) {
+	huma.Register(s.api, operation[O](s, path, summary), func(ctx context.Context, in *question[I]) (*huma.StreamResponse, error) {
+		return respond(s, ctx, in.Body, f)
+	})
+}
+
+// operation is one that computes an answer O.
+func operation[O any](s *Server, path, summary string) huma.Operation {
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[O](), true, "")
+	return huma.Operation{
+		Method: http.MethodPost, Path: path, OperationID: "post-" + pathpkg.Base(path), Summary: summary,
+		MaxBodyBytes: s.config.Limits.Body, BodyReadTimeout: s.config.Limits.Read,
+		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}},
+		Errors: []int{
+			http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
+			http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
+		},
+	}
+}
+
+// respond computes an answer as a whole before its first byte is sent.
+func respond[I, O any](s *Server, ctx context.Context, in I, f func(context.Context, I) (*O, error)) (*huma.StreamResponse, error) {
+	var text []byte
+	err := s.compute(ctx, func(ctx context.Context) error {
+		out, err := f(ctx, in)
+		if err != nil {
+			return err
+		}
+		text, err = json.Marshal(out)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		c.SetHeader("Content-Type", "application/json")
+		c.BodyWriter().Write(append(text, '\n'))
+	}}, nil
+}
+
+// postForecast registers the endpoint that answers with JSON or with events.
+func (s *Server) postForecast() {
+	op := operation[Forecast](s, "/v1/forecast", "The distribution of the candles to come; as a stream of events where the client accepts text/event-stream")
+	op.Description = "Events: steps, after each chunk of paths, with the quantiles of all so far; done, with what the JSON answer is; error, with a problem."
+	op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{
+		Schema: &huma.Schema{Type: huma.TypeString, Description: "events steps (Progress), done (Forecast), error (ErrorModel)"},
+	}
+	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Progress](), true, "")
+	type input struct {
+		Accept string `header:"Accept"`
+		Body   ForecastRequest
+	}
+	huma.Register(s.api, op, func(ctx context.Context, in *input) (*huma.StreamResponse, error) {
+		if acceptsEvents(in.Accept) {
+			return &huma.StreamResponse{Body: func(c huma.Context) { s.forecastEvents(c, in.Body) }}, nil
+		}
+		return respond(s, ctx, in.Body, func(ctx context.Context, r ForecastRequest) (*Forecast, error) {
+			return s.forecast(ctx, r, nil)
+		})
+	})
+}
+
+// AssetList is an answer of /v1/assets.
+type AssetList struct {
+	Assets []Asset `json:"assets"`
+}
+
+// Asset is what the server has of one.
+type Asset struct {
+	Name     string    `json:"name"`
+	Interval string    `json:"interval" example:"1d"`
+	Candles  int       `json:"candles"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+}
+
+func (s *Server) listAssets(context.Context, *struct{}) (*AssetList, error) {
+	list := &AssetList{}
+	for _, name := range s.assetNames() {
+		c := s.assets[name].Candles
+		list.Assets = append(list.Assets, Asset{name, s.assets[name].Interval.String(), len(c), c[0].Time, c[len(c)-1].Time})
+	}
+	return list, nil
+}
+
+// CandleList is an answer of /v1/candles.
+type CandleList struct {
+	Asset    string   `json:"asset"`
+	Interval string   `json:"interval" example:"1d"`
+	Total    int      `json:"total" doc:"candles between from and to; the newest of them are here"`
+	Candles  []Candle `json:"candles"`
+}
+
+type candleQuery struct {
+	Asset string `query:"asset" required:"true" maxLength:"64"`
+	From  string `query:"from" maxLength:"40" doc:"first date or time"`
+	To    string `query:"to" maxLength:"40" doc:"last date or time"`
+	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"newest candles at most"`
+}
+
+func (s *Server) listCandles(_ context.Context, q *candleQuery) (*CandleList, error) {
+	series, ok := s.assets[q.Asset]
+	if !ok {
+		return nil, huma.Error404NotFound(fmt.Sprintf("no asset %q: GET /v1/assets lists them", q.Asset))
+	}
+	from, err := parseStart("from", q.From)
+	if err != nil {
+		return nil, err
+	}
+	to, err := parseEnd("to", q.To)
+	if err != nil {
+		return nil, err
+	}
+	c := series.Candles
+	if !to.IsZero() {
+		c = c[:indexAfter(c, to)]
+	}
+	c = c[indexAfter(c, from):]
+	return &CandleList{q.Asset, series.Interval.String(), len(c), candlesOf(c[max(0, len(c)-q.Limit):])}, nil
+}
+
+// ModelList is an answer of /v1/models.
+type ModelList struct {
+	Default   string      `json:"default" doc:"model of requests that name none"`
+	Models    []ModelInfo `json:"models"`
+	Baselines []string    `json:"baselines" doc:"for /v1/compare"`
+}
+
+// ModelInfo is what a model is and has seen.
+type ModelInfo struct {
+	Name       string             `json:"name"`
+	SHA256     string             `json:"sha256" doc:"of the checkpoint"`
+	Stages     []string           `json:"stages" doc:"of training, the first one first"`
+	Interval   string             `json:"interval" doc:"of the candles that it knows"`
+	Parameters int                `json:"parameters"`
+	Vocabulary int                `json:"vocabulary"`
+	Window     int                `json:"window" doc:"tokens that it sees at most"`
+	Calibrated bool               `json:"calibrated"`
+	ValFrom    time.Time          `json:"val_from" doc:"training dates end before"`
+	TestFrom   time.Time          `json:"test_from" doc:"validation ends before"`
+	Fit        []checkpoint.Range `json:"fit" doc:"what was fitted"`
+	Selected   []checkpoint.Range `json:"selected" doc:"what early stopping and calibration saw"`
+}
+
+func (s *Server) listModels(context.Context, *struct{}) (*ModelList, error) {
+	list := &ModelList{Default: s.names[0], Baselines: baselineNames()}
+	for _, name := range s.names {
+		b := s.models[name].Bundle
+		m := ModelInfo{
+			Name: name, SHA256: b.Hash, Interval: b.Interval, Parameters: len(b.Model.Params), Vocabulary: b.Model.Vocab, Window: b.Model.SeqLen,
+			Calibrated: b.Calibration != nil, ValFrom: b.Split.ValFrom, TestFrom: b.Split.TestFrom, Fit: b.Fit, Selected: b.Selected,
+		}
+		for _, step := range b.Lineage {
+			m.Stages = append(m.Stages, step.Stage)
+		}
+		list.Models = append(list.Models, m)
+	}
+	return list, nil
+}

@@ -1,0 +1,251 @@
+// Package server answers forecasts over HTTP: endpoints under /v1 with an OpenAPI
+// description, streams as server-sent events, and metrics.
+//
+// Assets and models are looked up by name among those that the server was given;
+// nothing of a request reaches the file system.
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/market"
+)
+
+// Limits bound what one request, and all together, may take.
+type Limits struct {
+	Body       int64 // bytes of a request
+	Horizon    int   // candles of a path
+	Paths      int   // of a forecast
+	Candles    int   // of a forecast: paths times horizon
+	Concurrent int   // requests that compute at the same time; more are refused
+
+	Compute time.Duration // of one request
+	Header  time.Duration // to read the header of a request,
+	Read    time.Duration // and all of it
+	Write   time.Duration // that a client may take for each 32 KiB of an answer
+	Idle    time.Duration // that a connection may wait for its next request
+	Drain   time.Duration // that running requests have after the server was stopped
+}
+
+// DefaultLimits are those of a small machine.
+func DefaultLimits() Limits {
+	return Limits{
+		Body: 4 << 20, Horizon: 400, Paths: 4096, Candles: 1 << 18, Concurrent: 16,
+		Compute: time.Minute, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
+		Idle: time.Minute, Drain: 10 * time.Second,
+	}
+}
+
+// Validate reports everything that is wrong with l at once.
+func (l Limits) Validate() error {
+	var errs []error
+	for _, v := range []struct {
+		name  string
+		value int64
+	}{
+		{"body", l.Body},
+		{"horizon", int64(l.Horizon)},
+		{"paths", int64(l.Paths)},
+		{"candles", int64(l.Candles)},
+		{"concurrent requests", int64(l.Concurrent)},
+		{"time to compute", int64(l.Compute)},
+		{"time to read a header", int64(l.Header)},
+		{"time to read", int64(l.Read)},
+		{"time to write", int64(l.Write)},
+		{"idle time", int64(l.Idle)},
+		{"time to drain", int64(l.Drain)},
+	} {
+		if v.value <= 0 {
+			errs = append(errs, fmt.Errorf("server: limit of %s is %d: want more than 0", v.name, v.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Config is what a server offers, and to whom.
+type Config struct {
+	Models  []Model          // the first is that of requests which name none
+	Series  []*market.Series // of one interval, each symbol once
+	Token   string           // that requests must bear; empty: none
+	AnyHost bool             // answer whatever host name a request asks for
+	Limits  Limits
+	Log     *slog.Logger // of failures that are not the client's; nil: none
+	Version string       // of the program
+}
+
+// minToken is how long a token is at least: 16 hexadecimal digits are 64 bits.
+const minToken = 16
+
+// Validate reports everything that is wrong with c at once.
+func (c Config) Validate() error {
+	errs := market.CheckTogether(c.Series)
+	if len(c.Models) == 0 {
+		errs = append(errs, errors.New("server: no model to forecast with"))
+	}
+	if len(c.Series) == 0 {
+		errs = append(errs, errors.New("server: no asset to forecast"))
+	}
+	errs = append(errs, c.CheckToken())
+	names := map[string]bool{}
+	for _, m := range c.Models {
+		if names[m.Name] {
+			errs = append(errs, fmt.Errorf("server: two models named %q", m.Name))
+		}
+		names[m.Name] = true
+	}
+	return errors.Join(append(errs, c.Limits.Validate())...)
+}
+
+// CheckToken refuses a token that can be guessed.
+func (c Config) CheckToken() error {
+	if n := len(c.Token); n > 0 && n < minToken {
+		return fmt.Errorf("server: a token of %d characters can be guessed: want at least %d", n, minToken)
+	}
+	return nil
+}
+
+// Server answers requests. Any number of goroutines may use it.
+type Server struct {
+	config    Config
+	tokenHash [sha256.Size]byte
+	assets    map[string]*market.Series
+	models    map[string]*model
+	names     []string // of models, the default first
+	slots     chan struct{}
+	fits      fits
+	metrics   *metrics
+	api       huma.API
+	handler   http.Handler
+
+	busy sync.RWMutex // read-locked by requests
+}
+
+// model is one that is ready to draw.
+type model struct {
+	*forecast.Model
+	name string
+}
+
+// batch is how many paths of all requests are decoded together: more gain little.
+const batch = 64
+
+// New makes a server ready.
+func New(c Config) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		config: c, tokenHash: sha256.Sum256([]byte(c.Token)),
+		assets: map[string]*market.Series{}, models: map[string]*model{},
+		slots: make(chan struct{}, c.Limits.Concurrent),
+	}
+	for _, series := range c.Series {
+		s.assets[series.Symbol] = series
+	}
+	for _, named := range c.Models {
+		m, err := forecast.NewModel(named.Bundle)
+		if err != nil {
+			return nil, fmt.Errorf("server: model %s: %w", named.Name, err)
+		}
+		m.Share(batch)
+		s.models[named.Name] = &model{m, named.Name}
+		s.names = append(s.names, named.Name)
+	}
+	s.metrics = newMetrics(s)
+	s.handler = s.routes()
+	return s, nil
+}
+
+// Handler answers all requests, with every check but those of a listener: times.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Serve answers requests that come to l until ctx ends. It then takes no more,
+// gives running ones the time to drain, and returns when the last has ended.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	limits := s.config.Limits
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	h := &http.Server{
+		Handler:           s.handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: limits.Header,
+		ReadTimeout:       limits.Read,
+		WriteTimeout:      limits.Compute + limits.Write,
+		IdleTimeout:       limits.Idle,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- h.Serve(l) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("server: %w", err)
+	case <-ctx.Done():
+	}
+	drain, done := context.WithTimeout(base, limits.Drain)
+	defer done()
+	err := h.Shutdown(drain)
+	cancel() // what is not through is cut
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = h.Close()
+	}
+	<-ended
+	s.busy.Lock()
+	s.busy.Unlock() //lint:ignore SA2001 waits for the last request
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+// ErrExposed says that strangers could use a server.
+var ErrExposed = errors.New("server: an address that other machines reach")
+
+// CheckAddr refuses, with [ErrExposed], an address to listen at that other machines
+// reach, unless requests must bear a token.
+func CheckAddr(addr, token string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("server: address %q: want HOST:PORT, such as 127.0.0.1:8080", addr)
+	}
+	if token != "" || isLoopback(host) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrExposed, addr)
+}
+
+// isLoopback is whether a host, by name or number, is this machine alone.
+func isLoopback(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// assetNames are sorted.
+func (s *Server) assetNames() []string {
+	var names []string
+	for name := range s.assets {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
