@@ -74,7 +74,7 @@ func newBundle(t testing.TB) *Bundle {
 	for k := range tok.Codes() {
 		vectors = append(vectors, tok.Decode(k))
 	}
-	emission, err := tokenizer.FitEmission(tok, vectors)
+	emission, err := tokenizer.FitEmission(tok.Codes(), tokenizer.EncodeAll(tok, vectors), feature.Returns(vectors))
 	if err != nil {
 		t.Fatal(err)
 	}
