@@ -9,8 +9,10 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/score"
 )
 
@@ -18,6 +20,7 @@ import (
 const (
 	levelToken      = "token"
 	levelDensity    = "density"
+	levelRange      = "range"
 	levelPath       = "path"
 	levelVolatility = "volatility"
 	levelDirection  = "direction"
@@ -25,7 +28,7 @@ const (
 	levelAll        = "all"
 )
 
-var evalLevels = []string{levelToken, levelDensity, levelPath, levelVolatility, levelDirection, levelCross, levelAll}
+var evalLevels = []string{levelToken, levelDensity, levelRange, levelPath, levelVolatility, levelDirection, levelCross, levelAll}
 
 // levelResult is one table as eval --json prints it, under the name of its level.
 type levelResult struct {
@@ -55,6 +58,20 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 			return nil, err
 		}
 		results = append(results, levelResult{levelDensity, t, func() { a.printDensities(t) }})
+	}
+	if wanted(levelRange) {
+		t, err := contest.Ranges(c.Context())
+		switch {
+		case level == levelAll && (errors.Is(err, gpt.ErrNoLogits) || errors.Is(err, predict.ErrNoRanges)):
+			a.talk("level range left out: %v", err)
+		case err != nil:
+			return nil, err
+		default:
+			if t.Note != "" {
+				a.talk("%s", t.Note)
+			}
+			results = append(results, levelResult{levelRange, t, func() { a.printRangeTable(t) }})
+		}
 	}
 	if wanted(levelVolatility) {
 		t, err := contest.Volatility(c.Context())
@@ -167,6 +184,30 @@ func (a *app) printDensities(t *eval.DensityTable) {
 	}
 	if len(calibrated.rows) > 0 {
 		a.say("\n%s", calibrated)
+	}
+}
+
+// printRangeTable prints a table of densities of the range.
+func (a *app) printRangeTable(t *eval.RangeTable) {
+	a.say("density of the logarithm of the next range ln(H/L): %d candles on %d dates (%s)", t.Targets, t.Dates, scopeLabel(t.Scope))
+	names := overs(t.Rows, func(r eval.RangeRow) []eval.Gain { return r.Gains })
+	head := append([]string{"model", "ln p", "CRPS", "50%", "80%", "90%", "95%", "KS"}, over(names)...)
+	out := newTable(append(head, "")...)
+	for _, r := range t.Rows {
+		row := []any{r.Name, fmt.Sprintf("%.4f", r.LogScore), fmt.Sprintf("%.4f", r.CRPS)}
+		for _, c := range r.Coverage {
+			row = append(row, percent(c.Share))
+		}
+		row = append(row, fmt.Sprintf("%.3f", r.KS))
+		out.add(append(append(row, gainCells(r.Gains, names, "%+.4f")...), r.Note)...)
+	}
+	a.say("%s", out)
+	a.say("ln p is the mean log density of ln range in nats per candle, more is better; gains are tested by date (Diebold–Mariano, %d autocovariances)", t.Lag)
+	if t.Floored > 0 {
+		a.say("%.2f%% of the candles have a range below %g of the scale, which is what they count as", 100*t.Floored, feature.LeastRange)
+	}
+	if t.Best != "" {
+		a.say("best baseline on validation: %s", t.Best)
 	}
 }
 
