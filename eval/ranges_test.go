@@ -236,4 +236,3 @@ func TestCandlesWithoutARangeAreCounted(t *testing.T) {
 		}
 	}
 }
-
