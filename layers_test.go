@@ -25,7 +25,7 @@ var layers = map[string][]string{
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"torch":         {"checkpoint", "gpt"},
 	"measure":       {"gpt", "nn", "predict", "train"},
-	"train":         {"checkpoint", "dataset", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
+	"train":         {"checkpoint", "dataset", "density", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":       {"dataset", "feature", "gpt", "market"},
 	"checkpoint":    {"dataset", "feature", "gpt", "tokenizer"},
 	"analysis":      {"dataset"},

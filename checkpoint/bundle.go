@@ -23,6 +23,7 @@ const (
 	Tokenizer = "tokenizer"
 	Scaler    = "scaler"
 	Emission  = "emission"
+	Ranges    = "range"
 
 	Calibrated = "calibration" // fitted on validation: its range is in Selected
 )
@@ -81,6 +82,7 @@ type Bundle struct {
 	Tokenizer tokenizer.Tokenizer // nil after training on a bare token file
 	Scaler    *feature.Scaler     // nil likewise
 	Emission  *tokenizer.Emission // returns given tokens; nil in older files
+	Ranges    *tokenizer.Emission // ranges given tokens; nil in older files, and where ranges do not vary
 	Inputs    dataset.Inputs      // what the model sees beside tokens
 	Split     dataset.Split
 	Interval  string // of the candles, such as "1d"; empty for bare tokens
@@ -106,7 +108,7 @@ func (b *Bundle) Codec() (dataset.Codec, error) {
 	if b.Tokenizer == nil || b.Scaler == nil {
 		return dataset.Codec{}, ErrNoTokenizer
 	}
-	return dataset.Codec{Scaler: *b.Scaler, Tokenizer: b.Tokenizer, Emission: b.Emission, Inputs: b.Inputs}, nil
+	return dataset.Codec{Scaler: *b.Scaler, Tokenizer: b.Tokenizer, Emission: b.Emission, Ranges: b.Ranges, Inputs: b.Inputs}, nil
 }
 
 // Runner runs the model at the bundle's precision.
@@ -160,6 +162,7 @@ const (
 	modelPrefix     = "model."
 	tokenizerPrefix = "tokenizer."
 	emissionPrefix  = "emission."
+	rangePrefix     = "range."
 )
 
 // encode returns the header and the tensors of b.
@@ -183,12 +186,20 @@ func (b *Bundle) encode() (header, []tensor, error) {
 			tensors = append(tensors, tensor{tokenizerPrefix + t.Name, t.Shape, t.Data})
 		}
 	}
-	if b.Emission != nil {
-		for _, t := range b.Emission.Tensors() {
-			tensors = append(tensors, tensor{emissionPrefix + t.Name, t.Shape, t.Data})
-		}
-	}
+	tensors = emissionTensors(tensors, emissionPrefix, b.Emission)
+	tensors = emissionTensors(tensors, rangePrefix, b.Ranges)
 	return h, tensors, nil
+}
+
+// emissionTensors appends the tensors of e, if there is one.
+func emissionTensors(to []tensor, prefix string, e *tokenizer.Emission) []tensor {
+	if e == nil {
+		return to
+	}
+	for _, t := range e.Tensors() {
+		to = append(to, tensor{prefix + t.Name, t.Shape, t.Data})
+	}
+	return to
 }
 
 // modelTensors appends one tensor per matrix of m, with the values of arena.
@@ -232,17 +243,12 @@ func decode(h header, f *file) (*Bundle, error) {
 			return nil, err
 		}
 	}
-	if f.elements(emissionPrefix) > 0 {
-		tensors, err := f.withPrefix(emissionPrefix)
-		if err != nil {
-			return nil, err
-		}
-		if b.Emission, err = tokenizer.LoadEmission(tensors); err != nil {
-			return nil, err
-		}
-		if b.Tokenizer == nil || b.Tokenizer.Codes() != b.Emission.Codes() {
-			return nil, fmt.Errorf("returns are known for %d tokens, which its tokenizer has not", b.Emission.Codes())
-		}
+	var err error
+	if b.Emission, err = f.emission(emissionPrefix, b.Tokenizer); err != nil {
+		return nil, fmt.Errorf("returns given tokens: %w", err)
+	}
+	if b.Ranges, err = f.emission(rangePrefix, b.Tokenizer); err != nil {
+		return nil, fmt.Errorf("ranges given tokens: %w", err)
 	}
 	if err := b.Inputs.Validate(); err != nil {
 		return nil, err
@@ -260,6 +266,25 @@ func decode(h header, f *file) (*Bundle, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// emission is that of a prefix, or nil where the file has none.
+func (f *file) emission(prefix string, tok tokenizer.Tokenizer) (*tokenizer.Emission, error) {
+	if f.elements(prefix) == 0 {
+		return nil, nil
+	}
+	tensors, err := f.withPrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	e, err := tokenizer.LoadEmission(tensors)
+	if err != nil {
+		return nil, err
+	}
+	if tok == nil || tok.Codes() != e.Codes() {
+		return nil, fmt.Errorf("known for %d tokens, which its tokenizer has not", e.Codes())
+	}
+	return e, nil
 }
 
 // model builds the model of a config. Nothing is allocated that the size of

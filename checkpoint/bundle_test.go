@@ -74,12 +74,16 @@ func newBundle(t testing.TB) *Bundle {
 	for k := range tok.Codes() {
 		vectors = append(vectors, tok.Decode(k))
 	}
-	emission, err := tokenizer.FitEmission(tok, vectors)
+	emission, err := tokenizer.FitEmission(tok.Codes(), tokenizer.EncodeAll(tok, vectors), feature.Returns(vectors))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ranges, err := tokenizer.FitEmission(tok.Codes(), tokenizer.EncodeAll(tok, vectors), scaler.LogRanges(vectors))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &Bundle{
-		Model: newModel(t), Tokenizer: tok, Scaler: scaler, Emission: emission,
+		Model: newModel(t), Tokenizer: tok, Scaler: scaler, Emission: emission, Ranges: ranges,
 		Inputs:   dataset.Inputs{Volatility: true, Volume: true, Calendar: true, Assets: []string{"SYN-01", "SYN-02"}},
 		Split:    dataset.Split{ValFrom: date(8, 1), TestFrom: date(10, 1)},
 		Interval: "1d",
@@ -117,7 +121,7 @@ func sameBundle(t *testing.T, got, want *Bundle) {
 	t.Helper()
 	plain := func(b *Bundle) Bundle {
 		p := *b
-		p.Model, p.Tokenizer, p.Emission, p.Hash = nil, nil, nil, ""
+		p.Model, p.Tokenizer, p.Emission, p.Ranges, p.Hash = nil, nil, nil, nil, ""
 		return p
 	}
 	if d := cmp.Diff(plain(want), plain(got)); d != "" {
@@ -134,12 +138,16 @@ func sameBundle(t *testing.T, got, want *Bundle) {
 			t.Error("the weights differ")
 		}
 	}
-	if (got.Emission == nil) != (want.Emission == nil) {
-		t.Fatalf("emission %v", got.Emission != nil)
-	}
-	if want.Emission != nil {
-		if d := cmp.Diff(want.Emission.Tensors(), got.Emission.Tensors()); d != "" {
-			t.Errorf("the emission differs:\n%s", d)
+	for name, e := range map[string][2]*tokenizer.Emission{"returns": {got.Emission, want.Emission}, "ranges": {got.Ranges, want.Ranges}} {
+		got, want := e[0], e[1]
+		if (got == nil) != (want == nil) {
+			t.Fatalf("densities of %s: %v", name, got != nil)
+		}
+		if want == nil {
+			continue
+		}
+		if d := cmp.Diff(want.Tensors(), got.Tensors()); d != "" {
+			t.Errorf("the densities of %s differ:\n%s", name, d)
 		}
 	}
 	if want.Tokenizer != nil {
@@ -154,13 +162,15 @@ func sameBundle(t *testing.T, got, want *Bundle) {
 
 func TestSaveAndOpenGiveTheSameBundle(t *testing.T) {
 	whole := newBundle(t)
-	onlyTokenizer, bareTokens := *whole, *whole
+	onlyTokenizer, bareTokens, older := *whole, *whole, *whole
+	older.Ranges = nil
 	onlyTokenizer.Model, onlyTokenizer.Lineage, onlyTokenizer.Selected = nil, nil, nil
+	bareTokens.Ranges = nil
 	bareTokens.Emission, bareTokens.Tokenizer, bareTokens.Scaler, bareTokens.Split, bareTokens.Interval = nil, nil, nil, dataset.Split{}, ""
 	bareTokens.Fit = []Range{{Part: Weights, Stage: "pretrain", Assets: []string{"tokens"}, Hash: "ef", FromIndex: 0, ToIndex: 80}}
 
 	dir := t.TempDir()
-	for name, b := range map[string]*Bundle{"whole": whole, "mixture": mixtureBundle(t), "tokenizer": &onlyTokenizer, "bare tokens": &bareTokens} {
+	for name, b := range map[string]*Bundle{"whole": whole, "mixture": mixtureBundle(t), "tokenizer": &onlyTokenizer, "older": &older, "bare tokens": &bareTokens} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir, name)
 			raw := mustSave(t, path, b)
@@ -199,6 +209,23 @@ func mixtureBundle(t testing.TB) *Bundle {
 	}
 	b.Model = m
 	return b
+}
+
+func TestRangesBelongToTheTokenizer(t *testing.T) {
+	path, b := filepath.Join(t.TempDir(), "model"), newBundle(t)
+	var tokens []int32
+	var y []float64
+	for i := range 60 {
+		tokens, y = append(tokens, int32(i%20)), append(y, float64(i))
+	}
+	var err error
+	if b.Ranges, err = tokenizer.FitEmission(20, tokens, y); err != nil {
+		t.Fatal(err)
+	}
+	mustSave(t, path, b)
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "ranges given tokens: known for 20 tokens, which its tokenizer has not") {
+		t.Errorf("Open: %v, want an error about the ranges of 20 tokens", err)
+	}
 }
 
 func TestAModelWithoutLogitsNeedsItsLaw(t *testing.T) {

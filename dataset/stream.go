@@ -53,6 +53,7 @@ type Codec struct {
 	Scaler    feature.Scaler
 	Tokenizer tokenizer.Tokenizer
 	Emission  *tokenizer.Emission // of returns given tokens; nil: a token stands for one return
+	Ranges    *tokenizer.Emission // of [feature.Scaler.LogRange] given tokens; nil: not known
 	Inputs    Inputs
 }
 

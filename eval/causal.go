@@ -19,8 +19,9 @@ var ErrLooksAhead = errors.New("depends on candles that come later")
 
 // CheckCausal changes candles and looks whether anything changes that was known
 // before them. At four places of every series all candles from t on get other
-// prices and volumes; the tokens before t, the states up to t, what a model sees beside the
-// tokens, and the laws of the returns up to candle t must keep their bits. The
+// prices and volumes; the tokens before t, the states up to t, what a model sees
+// beside the tokens, and the laws of returns and ranges up to candle t must keep
+// their bits. The
 // laws are those of one window around t, so that it covers half a window on
 // either side. It returns [ErrLooksAhead] with asset and date of the first
 // change.
@@ -120,7 +121,7 @@ func (p pipeline) firstChange(s *market.Series, t int) (string, error) {
 	}
 	for i, l := range x {
 		// The law of token known is that of candle t: the last before the change.
-		if l.Index <= known && (l.Mean != y[i].Mean || l.Sigma != y[i].Sigma || !slices.Equal(l.Cells, y[i].Cells)) {
+		if l.Index <= known && (l.Mean != y[i].Mean || l.Sigma != y[i].Sigma || !slices.Equal(l.Cells, y[i].Cells) || !slices.Equal(l.Ranges, y[i].Ranges)) {
 			return fmt.Sprintf("law of candle %d", l.Index+1), nil
 		}
 	}

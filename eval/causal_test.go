@@ -139,6 +139,13 @@ func TestLooksAheadAreCaught(t *testing.T) {
 			slices.Reverse(other.Tokens[w.Start : w.Start+w.Len])
 			return laws(same, &other, w)
 		}},
+		"range that sees its candle": {leaks: true, encode: codec.Encode, laws: func(s *dataset.Stream, w dataset.Window) ([]predict.Law, error) {
+			found, err := laws(same, s, w)
+			for i := range found {
+				found[i].Ranges[0] += float32(s.Candles[found[i].Index].High)
+			}
+			return found, err
+		}},
 		"law in units of a later volatility": {leaks: true, encode: codec.Encode, laws: func(s *dataset.Stream, w dataset.Window) ([]predict.Law, error) {
 			other := *s
 			other.States = append(slices.Clone(s.States[1:]), s.States[len(s.States)-1])

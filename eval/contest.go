@@ -13,10 +13,12 @@ import (
 	"github.com/micro-quant/mqc/density"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/score"
+	"github.com/micro-quant/mqc/tokenizer"
 )
 
 // Scope is what a table was scored on.
@@ -35,8 +37,8 @@ type Options struct {
 }
 
 // Contest is models and baselines on the same targets, each with a density of
-// the log return of every candle before it comes. All tables about the next
-// candle are made of it.
+// the log return of every candle before it comes, and models of tokens with one of
+// its range. All tables about the next candle are made of it.
 type Contest struct {
 	Scope
 	models    []Named
@@ -48,6 +50,9 @@ type Contest struct {
 	targets   []target
 	returns   []float64
 	dates     []time.Time
+
+	ranges    []law   // of the logarithm of the range: tokens, models, their mean
+	rangeless []error // why a model has no law of the range
 }
 
 // NewContest fits the baselines on the training dates and runs the models over a
@@ -83,7 +88,8 @@ func NewContest(ctx context.Context, models []Named, series []*market.Series, pa
 		return nil, err
 	}
 	c.streams = streams
-	c.Best = bestBaseline(c.laws, streams)
+	targets, returns, _ := targetsOf(streams, dataset.Val)
+	c.Best = bestBaseline(c.laws, targets, returns)
 	c.laws = append(c.laws, own...)
 	c.targets, c.returns, c.dates = targetsOf(streams, part)
 	if len(c.targets) == 0 {
@@ -93,7 +99,8 @@ func NewContest(ctx context.Context, models []Named, series []*market.Series, pa
 	return c, nil
 }
 
-// law is a model or a baseline: a density for every target.
+// law is a model or a baseline: a density for every target, of its return or of
+// the logarithm of its range.
 type law struct {
 	name, note string
 	baseline   bool
@@ -157,7 +164,7 @@ func oneStep(b forecast.Baseline, series []*market.Series) func(stream, index in
 // tokens without a model.
 func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*market.Series, part dataset.Part) ([]*dataset.Stream, []law, error) {
 	var first []*dataset.Stream
-	var laws, own []law
+	var laws, own, ranges []law
 	var members [][]predict.Law // of models that share the cells of the first
 	for n, m := range models {
 		codec, err := m.Bundle.Codec()
@@ -194,6 +201,7 @@ func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*marke
 				return nil, nil, fmt.Errorf("eval: %s: %w", m.Name, err)
 			}
 			own = append(own, law{name: m.Name, note: "mixture of t, no tokens", at: lookUpMixture(codec, streams, found)})
+			c.rangeless = append(c.rangeless, fmt.Errorf("%s: %w", m.Name, gpt.ErrNoLogits))
 			continue
 		}
 		found, err := predict.Laws(ctx, m.Bundle.Runner(), codec, streams, windows, m.Bundle.Calibration.SampleAt())
@@ -202,26 +210,50 @@ func (c *Contest) modelLaws(ctx context.Context, models []Named, series []*marke
 		}
 		cells := codec.Emission.Cells()
 		own = append(own, law{name: m.Name, at: lookUp(cells, found), calibration: m.Bundle.Calibration})
-		if sameCells(cells, models[0].Bundle.Emission.Cells()) {
+		if codec.Ranges == nil {
+			c.rangeless = append(c.rangeless, fmt.Errorf("%s: %w", m.Name, predict.ErrNoRanges))
+		} else {
+			if len(ranges) == 0 {
+				c.ranges = append(c.ranges, unigramRanges(codec, streams))
+			}
+			ranges = append(ranges, law{name: m.Name, at: lookUpRange(codec.Ranges.Cells(), found)})
+		}
+		if sameCells(codec, models[0].Bundle) {
 			members = append(members, found)
 		}
 	}
 	laws = append(laws, own...)
+	c.ranges = append(c.ranges, ranges...)
 	if len(models) > 1 {
 		all := law{name: EnsembleName(len(models)), note: "mean of the densities"}
+		mean := law{name: EnsembleName(len(ranges)), note: all.note}
 		if len(members) == len(models) {
-			all.at = lookUp(models[0].Bundle.Emission.Cells(), predict.MeanLaws(members))
+			shared := predict.MeanLaws(members)
+			all.at = lookUp(models[0].Bundle.Emission.Cells(), shared)
+			if len(ranges) > 0 {
+				mean.at = lookUpRange(models[0].Bundle.Ranges.Cells(), shared)
+			}
 		} else {
-			all.at = meanOf(own)
+			all.at, mean.at = meanOf(own), meanOf(ranges)
 		}
 		laws = append(laws, all)
+		if len(ranges) > 1 {
+			c.ranges = append(c.ranges, mean)
+		}
 	}
 	return first, laws, nil
 }
 
-// sameCells reports whether probabilities of two sets of cells may be averaged.
-func sameCells(a, b *density.Cells) bool {
-	return a.T == b.T && slices.Equal(a.Edges, b.Edges)
+// sameCells reports whether probabilities of the cells of two models may be
+// averaged.
+func sameCells(a dataset.Codec, b *checkpoint.Bundle) bool {
+	same := func(a, b *tokenizer.Emission) bool {
+		if a == nil || b == nil {
+			return a == b
+		}
+		return a.Cells().T == b.Cells().T && slices.Equal(a.Cells().Edges, b.Cells().Edges)
+	}
+	return same(a.Emission, b.Emission) && same(a.Ranges, b.Ranges)
 }
 
 // encode turns series into streams, cut by a split.
@@ -238,24 +270,27 @@ func encode(codec dataset.Codec, series []*market.Series, split dataset.Split) (
 	return streams, nil
 }
 
-// lookUp finds the law of a target.
+// lookUp finds the law of the return of a target.
 func lookUp(cells *density.Cells, laws []predict.Law) func(stream, index int) density.Density {
-	at := make(map[target]int, len(laws))
-	for i, l := range laws {
-		at[target{l.Stream, l.Index}] = i
-	}
+	at := byTarget(laws)
 	return func(stream, index int) density.Density {
 		l := laws[at[target{stream, index}]]
 		return cells.New32(l.Cells, l.Mean, l.Sigma)
 	}
 }
 
+// byTarget is where the law of a target is.
+func byTarget(laws []predict.Law) map[target]int {
+	at := make(map[target]int, len(laws))
+	for i, l := range laws {
+		at[target{l.Stream, l.Index}] = i
+	}
+	return at
+}
+
 // unigramLaw is how often tokens occur in training, at the scale of the codec.
 func unigramLaw(codec dataset.Codec, streams []*dataset.Stream) law {
-	V := codec.Tokenizer.Codes()
-	probs, mixed := make([]float64, V), make([]float64, codec.Emission.Cells().Len())
-	forecast.FitUnigram(streams, V).Probabilities(probs, 0)
-	codec.Emission.Mix(mixed, probs)
+	mixed := unigramCells(codec.Emission, streams)
 	return law{
 		name: NameUnigram, note: "filtered historical simulation at the scale " + codec.Scaler.Kind, baseline: true,
 		at: func(stream, index int) density.Density {
@@ -263,6 +298,15 @@ func unigramLaw(codec dataset.Codec, streams []*dataset.Stream) law {
 			return codec.Emission.Cells().NewAt(mixed, mean, unit)
 		},
 	}
+}
+
+// unigramCells are the probabilities of the cells of an emission under how often
+// tokens occur in training.
+func unigramCells(e *tokenizer.Emission, streams []*dataset.Stream) []float64 {
+	probs, mixed := make([]float64, e.Codes()), make([]float64, e.Cells().Len())
+	forecast.FitUnigram(streams, e.Codes()).Probabilities(probs, 0)
+	e.Mix(mixed, probs)
+	return mixed
 }
 
 // targetsOf lists the candles of a part that have one before them, their log
@@ -287,9 +331,9 @@ func countDates(dates []time.Time) int {
 	return len(seen)
 }
 
-// bestBaseline is the one with the best log score on validation.
-func bestBaseline(laws []law, streams []*dataset.Stream) string {
-	targets, returns, _ := targetsOf(streams, dataset.Val)
+// bestBaseline is the one with the best log score of the outcomes x of targets,
+// which are those of validation.
+func bestBaseline(laws []law, targets []target, x []float64) string {
 	best, name := math.Inf(-1), ""
 	for _, l := range laws {
 		if len(targets) == 0 {
@@ -297,7 +341,7 @@ func bestBaseline(laws []law, streams []*dataset.Stream) string {
 		}
 		sum := 0.0
 		for i, at := range targets {
-			sum += l.at(at.stream, at.index).LogPDF(returns[i])
+			sum += l.at(at.stream, at.index).LogPDF(x[i])
 		}
 		if sum > best {
 			best, name = sum, l.name

@@ -91,6 +91,7 @@ func (c *Contest) Densities(ctx context.Context) (*DensityTable, error) {
 			return nil, err
 		}
 		scores[i] = scoreLaw(l, c.targets, c.returns)
+		scores[i].tail(l, c.targets, c.returns)
 	}
 	for i, l := range c.laws {
 		row := scores[i].row(l, c.targets, c.streams)
@@ -103,26 +104,36 @@ func (c *Contest) Densities(ctx context.Context) (*DensityTable, error) {
 // densityScores are those of one law on every target.
 type densityScores struct {
 	log, crps, pit []float64
-	loss           [][]float64 // FZ0 at each of the risk levels
+	loss           [][]float64 // FZ0 at each of the risk levels; of returns alone
 }
 
-func scoreLaw(l law, targets []target, returns []float64) densityScores {
+// scoreLaw scores a law on the outcomes x of targets.
+func scoreLaw(l law, targets []target, x []float64) densityScores {
 	n := len(targets)
 	s := densityScores{log: make([]float64, n), crps: make([]float64, n), pit: make([]float64, n)}
-	for range riskLevels {
-		s.loss = append(s.loss, make([]float64, n))
-	}
 	parallel.For(n, 64, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			d, r := l.at(targets[i].stream, targets[i].index), returns[i]
-			s.log[i], s.crps[i], s.pit[i] = d.LogPDF(r), d.CRPS(r), min(max(d.CDF(r), 0), 1)
-			for k, level := range riskLevels {
-				v, e := shortfall(d, level)
-				s.loss[k][i] = score.FZ0(r, v, e, level)
-			}
+			d := l.at(targets[i].stream, targets[i].index)
+			s.log[i], s.crps[i], s.pit[i] = d.LogPDF(x[i]), d.CRPS(x[i]), min(max(d.CDF(x[i]), 0), 1)
 		}
 	})
 	return s
+}
+
+// tail scores the lower tail of a law of returns.
+func (s *densityScores) tail(l law, targets []target, returns []float64) {
+	for range riskLevels {
+		s.loss = append(s.loss, make([]float64, len(targets)))
+	}
+	parallel.For(len(targets), 64, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			d := l.at(targets[i].stream, targets[i].index)
+			for k, level := range riskLevels {
+				v, e := shortfall(d, level)
+				s.loss[k][i] = score.FZ0(returns[i], v, e, level)
+			}
+		}
+	})
 }
 
 // shortfall is the value at risk of a density at a level, and the mean of what
@@ -132,12 +143,18 @@ func shortfall(d density.Density, level float64) (v, e float64) {
 	return v, min(d.Below(v)/level, v)
 }
 
-func (s densityScores) row(l law, targets []target, streams []*dataset.Stream) DensityRow {
-	row := DensityRow{Name: l.name, Note: l.note, LogScore: mean(s.log), CRPS: mean(s.crps)}
+// coverage is that of central intervals.
+func (s densityScores) coverage() (held []Interval) {
 	for _, level := range coverageLevels {
 		share, lo, hi := score.Coverage(s.pit, level, confidence)
-		row.Coverage = append(row.Coverage, Interval{level, share, lo, hi})
+		held = append(held, Interval{level, share, lo, hi})
 	}
+	return held
+}
+
+func (s densityScores) row(l law, targets []target, streams []*dataset.Stream) DensityRow {
+	row := DensityRow{Name: l.name, Note: l.note, LogScore: mean(s.log), CRPS: mean(s.crps)}
+	row.Coverage = s.coverage()
 	row.PIT = score.PITHistogram(s.pit, pitBins)
 	row.KS, _ = score.KolmogorovSmirnov(s.pit)
 	for k, level := range riskLevels {

@@ -66,6 +66,15 @@ func (v Vector) Features(to []float32) []float32 {
 	return to
 }
 
+// Returns are the log returns of vectors.
+func Returns(vectors []Vector) []float64 {
+	r := make([]float64, len(vectors))
+	for i, v := range vectors {
+		r[i] = v[LogReturn]
+	}
+	return r
+}
+
 // WithReturn is v with another log return: gap and wicks stay, so the body takes
 // the difference.
 func (v Vector) WithReturn(r float64) Vector {

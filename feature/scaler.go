@@ -220,6 +220,26 @@ func (s Scaler) Return(state State) (shift, unit float64) {
 	return s.Mean[LogReturn] * sigma, s.Std[LogReturn] * sigma
 }
 
+// LeastRange is the least range of a candle that has a logarithm here, in
+// deviations of its log return: a candle without a move has none of its own.
+const LeastRange = 0.02
+
+// LogRange is ln(range/unit) of a scaled candle, where range is ln(H/L) and unit
+// that of [Scaler.Return]: the logarithm of the range in deviations of the log
+// return, as they were known before the candle. It is at least ln LeastRange.
+func (s Scaler) LogRange(v Vector) float64 {
+	return math.Log(max((v[Range]*s.Std[Range]+s.Mean[Range])/s.Std[LogReturn], LeastRange))
+}
+
+// LogRanges is LogRange of vectors.
+func (s Scaler) LogRanges(vectors []Vector) []float64 {
+	y := make([]float64, len(vectors))
+	for i, v := range vectors {
+		y[i] = s.LogRange(v)
+	}
+	return y
+}
+
 // Decode is the inverse of Encode within the bounds of [Decode], and valid
 // for any vector. Time is zero and Volume NaN: the features hold neither.
 func (s Scaler) Decode(state State, v Vector) market.Candle {

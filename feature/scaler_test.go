@@ -153,3 +153,32 @@ func TestReturnUndoesTheScaleOfTheLogReturn(t *testing.T) {
 		}
 	}
 }
+
+func TestLogRangeIsInDeviationsOfTheReturn(t *testing.T) {
+	series := walk(400)
+	still := series.Candles[200].Close
+	series.Candles[200] = market.Candle{Time: series.Candles[200].Time, Open: still, High: still, Low: still, Close: still}
+	border := series.Candles[399].Time.Add(time.Hour)
+	for _, kind := range []string{feature.EWMA, feature.HAR, feature.Global} {
+		s, err := feature.FitScaler(kind, []*market.Series{series}, border)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := s.States(series)
+		for i := 1; i < len(series.Candles); i++ {
+			c := series.Candles[i]
+			sigma := s.Sigma(states[i])
+			if kind == feature.Global {
+				sigma = math.Sqrt(s.Initial) // one scale for all candles
+			}
+			want := math.Log(math.Log(c.High/c.Low) / sigma)
+			if i == 200 {
+				want = math.Log(.02)
+			}
+			// A logarithm of a sum that has been divided and multiplied again.
+			if got := s.LogRange(s.Encode(states[i], c)); math.Abs(got-want) > 1e-9 {
+				t.Fatalf("%s: candle %d: LogRange = %v, want %v", kind, i, got, want)
+			}
+		}
+	}
+}

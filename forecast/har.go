@@ -122,12 +122,17 @@ func fitHARCoefficients(assets []sample) (*har, error) {
 	if len(y) < fewReturns-burnIn {
 		return nil, ErrFewReturns
 	}
+	return h, h.regress(X, y)
+}
+
+// regress fits the coefficients to y (n) and its regressors X (n, 4).
+func (h *har) regress(X, y []float64) error {
 	var b mat.VecDense
-	if err := b.SolveVec(mat.NewDense(len(y), 4, X), mat.NewVecDense(len(y), y)); err != nil {
-		return nil, fmt.Errorf("regression of the range on its past: %w", err)
+	if err := b.SolveVec(mat.NewDense(len(y), len(h.coefficients), X), mat.NewVecDense(len(y), y)); err != nil {
+		return fmt.Errorf("regression of the range on its past: %w", err)
 	}
 	copy(h.coefficients[:], b.RawVector().Data)
-	return h, nil
+	return nil
 }
 
 // each visits the candles after the burn-in with what is known before them.

@@ -10,12 +10,14 @@ import (
 	"github.com/micro-quant/mqc/gpt"
 )
 
-// Law is what a model says of the log return of one candle before it comes:
-// probabilities of the cells of an emission, which cut (r − Mean)/Sigma.
+// Law is what a model says of one candle before it comes: probabilities of the
+// cells of two emissions, of which those of the log return r cut (r − Mean)/Sigma
+// and those of the range cut ln(range/Sigma).
 type Law struct {
 	Stream, Index int
 	Cells         []float32
-	Mean, Sigma   float64 // as in [feature.Scaler.Return]
+	Ranges        []float32 // nil where the codec knows no ranges
+	Mean, Sigma   float64   // as in [feature.Scaler.Return]
 }
 
 // Laws returns the law of every weighted target of windows, in the order of
@@ -73,9 +75,9 @@ func nextLogits(r *gpt.Runner, s *dataset.Stream) ([]float32, error) {
 
 // mixer makes laws of logits.
 type mixer struct {
-	codec        dataset.Codec
-	temperature  float64
-	probs, cells []float64 // scratch
+	codec                dataset.Codec
+	temperature          float64
+	probs, cells, ranges []float64 // scratch
 }
 
 func mixerOf(r *gpt.Runner, codec dataset.Codec, temperature float64) (*mixer, error) {
@@ -93,7 +95,11 @@ func newMixer(V int, codec dataset.Codec, temperature float64) (*mixer, error) {
 	if V != e.Codes() {
 		return nil, fmt.Errorf("predict: the model has %d tokens, returns are known for %d: %w", V, e.Codes(), gpt.ErrVocabulary)
 	}
-	return &mixer{codec: codec, temperature: temperature, probs: make([]float64, e.Codes()), cells: make([]float64, e.Cells().Len())}, nil
+	m := &mixer{codec: codec, temperature: temperature, probs: make([]float64, e.Codes()), cells: make([]float64, e.Cells().Len())}
+	if codec.Ranges != nil {
+		m.ranges = make([]float64, codec.Ranges.Cells().Len())
+	}
+	return m, nil
 }
 
 // law is that of the candle at index, after the state before it.
@@ -107,6 +113,12 @@ func (m *mixer) law(streams []*dataset.Stream, stream, index int, logits []float
 			return law, fmt.Errorf("predict: %s: token %d: %w", streams[stream].Asset, index, gpt.ErrNotFinite)
 		}
 		law.Cells = append(law.Cells, float32(p))
+	}
+	if m.codec.Ranges != nil {
+		m.codec.Ranges.Mix(m.ranges, m.probs)
+		for _, p := range m.ranges {
+			law.Ranges = append(law.Ranges, float32(p))
+		}
 	}
 	return law, nil
 }
@@ -138,18 +150,26 @@ func Outputs(ctx context.Context, r *gpt.Runner, streams []*dataset.Stream, wind
 // stands for.
 var ErrNoEmission = fmt.Errorf("predict: the checkpoint holds no densities of returns given tokens: train its tokenizer anew with this version")
 
+// ErrNoRanges says that a checkpoint does not know which ranges a token stands
+// for.
+var ErrNoRanges = fmt.Errorf("predict: the checkpoint holds no densities of ranges given tokens: train its tokenizer anew with this version, on candles with highs and lows")
+
 // MeanLaws returns the laws with the mean of the probabilities of several models.
 func MeanLaws(members [][]Law) []Law {
-	mean := make([]Law, len(members[0]))
+	laws := make([]Law, len(members[0]))
 	for i, first := range members[0] {
-		cells := make([]float32, len(first.Cells))
-		for _, m := range members {
-			for j, p := range m[i].Cells {
-				cells[j] += p / float32(len(members))
+		mean := func(of func(Law) []float32) []float32 {
+			cells := make([]float32, len(of(first)))
+			for _, m := range members {
+				for j, p := range of(m[i]) {
+					cells[j] += p / float32(len(members))
+				}
 			}
+			return cells
 		}
-		first.Cells = cells
-		mean[i] = first
+		laws[i] = first
+		laws[i].Cells = mean(func(l Law) []float32 { return l.Cells })
+		laws[i].Ranges = mean(func(l Law) []float32 { return l.Ranges })
 	}
-	return mean
+	return laws
 }

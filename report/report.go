@@ -77,6 +77,7 @@ type Model struct {
 type Results struct {
 	Density    *eval.DensityTable    `json:"density,omitempty"`
 	Token      *eval.Table           `json:"token,omitempty"`
+	Range      *eval.RangeTable      `json:"range,omitempty"`
 	Volatility *eval.VolatilityTable `json:"volatility,omitempty"`
 	Direction  *eval.DirectionTable  `json:"direction,omitempty"`
 	Cross      *eval.CrossTable      `json:"cross-section,omitempty"`
@@ -90,6 +91,9 @@ func (r Results) tables() (tables []any) {
 	}
 	if r.Path != nil {
 		tables = append(tables, r.Path)
+	}
+	if r.Range != nil {
+		tables = append(tables, r.Range)
 	}
 	if r.Volatility != nil {
 		tables = append(tables, r.Volatility)

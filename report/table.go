@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/score"
 )
@@ -45,6 +46,8 @@ func Lay(table any) []Table {
 		return layTokens(t)
 	case *eval.DensityTable:
 		return layDensity(t)
+	case *eval.RangeTable:
+		return layRange(t)
 	case *eval.VolatilityTable:
 		return layVolatility(t)
 	case *eval.DirectionTable:
@@ -138,6 +141,29 @@ func misses(m *eval.Misses) string {
 		return ""
 	}
 	return fmt.Sprintf("%s (p %s)", Percent(m.Coverage), PValue(float64(m.Kupiec)))
+}
+
+// layRange lays a table of densities of the range out.
+func layRange(t *eval.RangeTable) []Table {
+	names := overs(t.Rows, func(r eval.RangeRow) []eval.Gain { return r.Gains })
+	head := append([]string{"model", "ln p", "CRPS", "50%", "80%", "90%", "95%", "KS"}, over(names)...)
+	out := newTable(fmt.Sprintf("density of the logarithm of the next range ln(H/L): %d candles on %d dates (%s)", t.Targets, t.Dates, scopeLabel(t.Scope)), append(head, "")...)
+	for _, r := range t.Rows {
+		row := []any{r.Name, r.LogScore, r.CRPS}
+		for _, c := range r.Coverage {
+			row = append(row, Percent(c.Share))
+		}
+		row = append(row, fmt.Sprintf("%.3f", r.KS))
+		out.add(append(append(row, gainCells(r.Gains, names, "%+.4f")...), r.Note)...)
+	}
+	out.note("ln p is the mean log density of ln range in nats per candle, more is better; gains are tested by date (Diebold–Mariano, %d autocovariances)", t.Lag)
+	if t.Floored > 0 {
+		out.note("%.2f%% of the candles have a range below %g of the scale, which is what they count as", 100*t.Floored, feature.LeastRange)
+	}
+	if t.Best != "" {
+		out.note("best baseline on validation: %s", t.Best)
+	}
+	return []Table{*out}
 }
 
 // layVolatility lays a table of variances out.

@@ -5,21 +5,21 @@ import (
 	"math"
 
 	"github.com/micro-quant/mqc/density"
-	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/internal/parallel"
 )
 
-// Emission is, for every token, a density of the scaled log return of its
-// candle, fitted on training candles. With the probabilities of a model it is an
-// exact law of the next return:
+// Emission is, for every token, a density of a number of its candle, fitted on
+// training candles: of the scaled log return, or of the logarithm of the scaled
+// range. With the probabilities of a model it is an exact law of that number for
+// the next candle:
 //
 //	p(z | context) = Σ_k p(k | context)·f_k(z)
 //
 // All densities share the cells of one Student-t, so a mixture over tokens is a
-// mixture over cells. The density of a token is that of its candles' returns,
+// mixture over cells. The density of a token is that of its candles' numbers,
 // each spread by a normal kernel of a width of at least [LeastWidth], and mixed
-// with the Student-t of all: neither a return that occurs often, as zero does,
-// nor one that never occurred scores without bound.
+// with the Student-t of all: neither a number that occurs often, as a return of
+// zero does, nor one that never occurred scores without bound.
 type Emission struct {
 	cells *density.Cells
 	law   []float32
@@ -31,21 +31,31 @@ type Emission struct {
 
 // Of the densities of an [Emission].
 const (
-	LeastWidth    = 0.05 // of the kernel, in units of the scaled return
+	LeastWidth    = 0.05 // of the kernel and of the Student-t of all, in units of the number
 	emissionCells = 128
-	floorShare    = 1e-3 // of the Student-t of all returns in every density
+	floorShare    = 1e-3 // of the Student-t of all in every density
 	floorCandles  = 0.5  // and as much more as half a candle weighs
 )
 
-// FitEmission fits the densities on the scaled vectors of training candles.
-func FitEmission(tok Tokenizer, vectors []feature.Vector) (*Emission, error) {
-	if err := checkVectors(vectors); err != nil {
-		return nil, err
+// FitEmission fits the densities of K tokens on training candles: tokens (n) and
+// their numbers x (n). It fails with [density.ErrNoVariation] where x does not
+// vary, and where a number is not finite.
+func FitEmission(K int, tokens []int32, x []float64) (*Emission, error) {
+	if len(tokens) != len(x) {
+		panic(fmt.Sprintf("tokenizer: %d numbers of %d tokens", len(x), len(tokens)))
 	}
-	law, err := fitReturns(vectors)
+	of := make([][]float64, K)
+	for i, token := range tokens {
+		if math.IsNaN(x[i]) || math.Abs(x[i]) > math.MaxFloat32 {
+			return nil, fmt.Errorf("tokenizer: fit: candle %d: the number is %v", i, x[i])
+		}
+		of[token] = append(of[token], x[i])
+	}
+	law, err := density.FitStudentT(x)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer: fit: %w", err)
 	}
+	law.Scale = max(law.Scale, LeastWidth) // where most numbers are the same
 	grid, err := density.NewCells(law, emissionCells)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: fit: %w", err)
@@ -54,34 +64,29 @@ func FitEmission(tok Tokenizer, vectors []feature.Vector) (*Emission, error) {
 	for _, x := range grid.Edges {
 		e.edges = append(e.edges, float32(x))
 	}
-	K := tok.Codes()
 	e.mass = make([]float32, K*(len(e.edges)+1))
 	if err := e.ready(K); err != nil {
 		return nil, err
 	}
 
-	returns := make([][]float64, K)
-	for i, token := range EncodeAll(tok, vectors) {
-		returns[token] = append(returns[token], vectors[i][feature.LogReturn])
-	}
 	parallel.For(K, 8, func(lo, hi int) {
 		for k := lo; k < hi; k++ {
-			e.fitToken(k, returns[k])
+			e.fitToken(k, of[k])
 		}
 	})
 	e.accumulate()
 	return e, nil
 }
 
-// fitToken spreads the returns of token k over the cells.
-func (e *Emission) fitToken(k int, returns []float64) {
+// fitToken spreads the numbers of token k over the cells.
+func (e *Emission) fitToken(k int, x []float64) {
 	M := e.cells.Len()
 	row := e.mass[k*M : (k+1)*M]
-	n := float64(len(returns))
+	n := float64(len(x))
 	spread := make([]float64, M)
-	width := kernelWidth(returns)
-	cdf := func(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
-	for _, z := range returns {
+	width := kernelWidth(x)
+	cdf := func(z float64) float64 { return 0.5 * math.Erfc(-z/math.Sqrt2) }
+	for _, z := range x {
 		below := 0.0
 		// Only the cells that the kernel reaches.
 		from := e.cells.Index(z - 8*width)
@@ -149,13 +154,13 @@ func (e *Emission) Codes() int { return len(e.within) }
 func (e *Emission) Cells() *density.Cells { return e.cells }
 
 // Mixture reads the outputs of a model without tokens, as a mixture around the
-// Student-t of all scaled returns.
+// Student-t of all.
 func (e *Emission) Mixture() density.MixtureT { return density.MixtureT{Around: e.cells.T} }
 
 // Mass is the probability of cell j given token k.
 func (e *Emission) Mass(k, j int) float64 { return float64(e.mass[k*e.cells.Len()+j]) }
 
-// Mix writes to cells (M) the law of the return under probabilities (K) of the
+// Mix writes to cells (M) the law of the number under probabilities (K) of the
 // tokens.
 func (e *Emission) Mix(cells []float64, probabilities []float64) {
 	M := e.cells.Len()
@@ -167,7 +172,7 @@ func (e *Emission) Mix(cells []float64, probabilities []float64) {
 	}
 }
 
-// Sample draws a scaled return of a token: u picks the cell, v the place in it,
+// Sample draws a number of a token: u picks the cell, v the place in it,
 // both uniform on (0,1).
 func (e *Emission) Sample(token int, u, v float64) float64 {
 	sums := e.within[token]
@@ -179,7 +184,7 @@ func (e *Emission) Sample(token int, u, v float64) float64 {
 	return e.cells.At(j, v)
 }
 
-// Quantile is the scaled return at quantile u, in (0,1), of the law that [Mix]
+// Quantile is the number at quantile u, in (0,1), of the law that [Mix]
 // wrote to cells, and the cell that it lies in.
 func (e *Emission) Quantile(cells []float64, u float64) (x float64, j int) {
 	sum := 0.0

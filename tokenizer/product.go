@@ -107,11 +107,7 @@ func FitProduct(vectors []feature.Vector, cells, shapes int, seed uint64) (*Prod
 
 // fitReturns is the Student-t of the scaled log returns.
 func fitReturns(vectors []feature.Vector) (density.StudentT, error) {
-	returns := make([]float64, len(vectors))
-	for i, v := range vectors {
-		returns[i] = v[feature.LogReturn]
-	}
-	law, err := density.FitStudentT(returns)
+	law, err := density.FitStudentT(feature.Returns(vectors))
 	if err != nil {
 		return law, fmt.Errorf("tokenizer: fit: log returns: %w", err)
 	}

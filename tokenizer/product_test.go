@@ -49,7 +49,7 @@ func TestProductShapesTellWicksApart(t *testing.T) {
 
 func emission(t *testing.T, tok Tokenizer, vectors []feature.Vector) *Emission {
 	t.Helper()
-	e, err := FitEmission(tok, vectors)
+	e, err := FitEmission(tok.Codes(), EncodeAll(tok, vectors), feature.Returns(vectors))
 	if err != nil {
 		t.Fatal(err)
 	}

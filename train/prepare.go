@@ -2,10 +2,12 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
+	"github.com/micro-quant/mqc/density"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/tokenizer"
@@ -50,16 +52,25 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	emission, err := tokenizer.FitEmission(tok, vectors)
+	tokens := tokenizer.EncodeAll(tok, vectors)
+	emission, err := tokenizer.FitEmission(tok.Codes(), tokens, feature.Returns(vectors))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("train: log returns: %w", err)
 	}
-	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Inputs: p.Inputs, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	ranges, err := tokenizer.FitEmission(tok.Codes(), tokens, scaler.LogRanges(vectors))
+	if err != nil && !errors.Is(err, density.ErrNoVariation) { // files of closes have no ranges
+		return nil, fmt.Errorf("train: ranges: %w", err)
+	}
+	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Ranges: ranges, Inputs: p.Inputs, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
 	streams, err := Encode(b, series)
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range []string{checkpoint.Scaler, checkpoint.Tokenizer, checkpoint.Emission} {
+	parts := []string{checkpoint.Scaler, checkpoint.Tokenizer, checkpoint.Emission}
+	if ranges != nil {
+		parts = append(parts, checkpoint.Ranges)
+	}
+	for _, part := range parts {
 		fit, _ := Seen(part, "", streams)
 		b.Fit = append(b.Fit, fit...)
 	}

@@ -55,6 +55,17 @@ func (a *app) printCSV(results []levelResult) error {
 				}
 				putGains(put, "", row.Gains, 1)
 			}
+		case *eval.RangeTable:
+			for _, row := range t.Rows {
+				put := func(measure string, value, p float64) { line(r.level, t.Part, row.Name, measure, value, p) }
+				put("log_score", row.LogScore, none)
+				put("crps", row.CRPS, none)
+				for _, c := range row.Coverage {
+					put(fmt.Sprintf("coverage_%g", 100*c.Level), c.Share, none)
+				}
+				put("ks", row.KS, none)
+				putGains(put, "", row.Gains, 1)
+			}
 		case *eval.VolatilityTable:
 			for _, row := range t.Rows {
 				put := func(measure string, value, p float64) { line(r.level, t.Part, row.Name, measure, value, p) }

@@ -8,6 +8,7 @@ import (
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/report"
 )
 
@@ -15,6 +16,7 @@ import (
 const (
 	levelToken      = "token"
 	levelDensity    = "density"
+	levelRange      = "range"
 	levelPath       = "path"
 	levelVolatility = "volatility"
 	levelDirection  = "direction"
@@ -22,7 +24,7 @@ const (
 	levelAll        = "all"
 )
 
-var evalLevels = []string{levelToken, levelDensity, levelPath, levelVolatility, levelDirection, levelCross, levelAll}
+var evalLevels = []string{levelToken, levelDensity, levelRange, levelPath, levelVolatility, levelDirection, levelCross, levelAll}
 
 // levelResult is one table as eval --json prints it, under the name of its level.
 type levelResult struct {
@@ -73,6 +75,20 @@ func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part da
 			return nil, err
 		}
 		results = append(results, levelResult{levelDensity, t})
+	}
+	if wanted(levelRange) {
+		t, err := contest.Ranges(c.Context())
+		switch {
+		case level == levelAll && (errors.Is(err, gpt.ErrNoLogits) || errors.Is(err, predict.ErrNoRanges)):
+			leftOut("level range left out: %v", err)
+		case err != nil:
+			return nil, err
+		default:
+			if t.Note != "" {
+				leftOut("%s", t.Note)
+			}
+			results = append(results, levelResult{levelRange, t})
+		}
 	}
 	if wanted(levelVolatility) {
 		t, err := contest.Volatility(c.Context())

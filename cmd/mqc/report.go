@@ -185,6 +185,8 @@ func resultsOf(scored []levelResult) (r report.Results) {
 			r.Token = t
 		case *eval.DensityTable:
 			r.Density = t
+		case *eval.RangeTable:
+			r.Range = t
 		case *eval.VolatilityTable:
 			r.Volatility = t
 		case *eval.DirectionTable:

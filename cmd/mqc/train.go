@@ -223,7 +223,7 @@ func openTokenizer(path string, split dataset.Split) (*checkpoint.Bundle, error)
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
 	// Only the tokenizer is taken over, not the weights beside it.
-	fresh := &checkpoint.Bundle{Tokenizer: b.Tokenizer, Scaler: b.Scaler, Emission: b.Emission, Split: b.Split, Interval: b.Interval, Build: version, Hash: b.Hash}
+	fresh := &checkpoint.Bundle{Tokenizer: b.Tokenizer, Scaler: b.Scaler, Emission: b.Emission, Ranges: b.Ranges, Split: b.Split, Interval: b.Interval, Build: version, Hash: b.Hash}
 	for _, r := range b.Fit {
 		if r.Part != checkpoint.Weights {
 			fresh.Fit = append(fresh.Fit, r)
