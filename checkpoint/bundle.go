@@ -215,6 +215,9 @@ func decode(h header, f *file) (*Bundle, error) {
 		if err := h.Scaler.Validate(); err != nil {
 			return nil, err
 		}
+		if s := h.Scaler.Season; s != nil && s.Interval.String() != h.Interval {
+			return nil, fmt.Errorf("its scaler has the season of candles of %s, its interval is %q", s.Interval, h.Interval)
+		}
 	}
 	if h.Config != nil {
 		m, err := f.model(*h.Config)

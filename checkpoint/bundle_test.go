@@ -40,10 +40,10 @@ func newTokenizer(t testing.TB) (*feature.Scaler, tokenizer.Tokenizer) {
 		t.Fatal(err)
 	}
 	var vectors []feature.Vector
-	state := scaler.Start(m.Series[0].Candles[0])
+	state := scaler.Start("", m.Series[0].Candles[0], time.Time{})
 	for _, c := range m.Series[0].Candles[1:150] {
 		vectors = append(vectors, scaler.Encode(state, c))
-		state = scaler.Advance(state, c)
+		state = scaler.Advance(state, c, time.Time{})
 	}
 	vq := tokenizer.DefaultVQ()
 	vq.Codes, vq.Hidden, vq.CodeDim, vq.Epochs, vq.MinSteps, vq.Refine = 16, 4, 2, 1, 5, 5

@@ -91,19 +91,17 @@ func fitTokenizer(ctx context.Context, vectors []feature.Vector, p Preparation) 
 func Vectors(scaler feature.Scaler, series []*market.Series, split dataset.Split, part dataset.Part) ([]feature.Vector, error) {
 	var out []feature.Vector
 	for _, s := range series {
-		if len(s.Candles) == 0 {
-			continue
-		}
-		state := scaler.Start(s.Candles[0])
-		for _, c := range s.Candles[1:] {
-			if split.Part(c.Time) == part {
-				v := scaler.Encode(state, c)
-				if !v.Finite() {
-					return nil, fmt.Errorf("train: %s at %s: features %v are not finite", s.Symbol, c.Time.Format("2006-01-02"), v)
-				}
-				out = append(out, v)
+		states := scaler.States(s)
+		for t := 1; t < len(s.Candles); t++ {
+			c := s.Candles[t]
+			if split.Part(c.Time) != part {
+				continue
 			}
-			state = scaler.Advance(state, c)
+			v := scaler.Encode(states[t], c)
+			if !v.Finite() {
+				return nil, fmt.Errorf("train: %s at %s: features %v are not finite", s.Symbol, c.Time.Format("2006-01-02"), v)
+			}
+			out = append(out, v)
 		}
 	}
 	return out, nil
