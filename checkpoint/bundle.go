@@ -247,7 +247,7 @@ func decode(h header, f *file) (*Bundle, error) {
 			return nil, fmt.Errorf("returns are known for %d tokens, which its tokenizer has not", b.Emission.Codes())
 		}
 	}
-	if err := b.Inputs.Validate(); err != nil {
+	if err := b.Inputs.Validate(b.Interval); err != nil {
 		return nil, err
 	}
 	if m := b.Model; m != nil && (m.Features != b.Inputs.Features() || !slices.Equal(m.Cond, b.Inputs.Cond())) {

@@ -231,7 +231,8 @@ func noFactors() (f factors) {
 
 // FitClock returns the clock by which the moves before the border differ most
 // from one time of day to another: the likelihood of their sizes, exponential
-// with one mean for each asset and slot, is largest.
+// with one mean for each asset and slot, is largest. initial is the variance of
+// these moves.
 func FitClock(series []*market.Series, before time.Time, initial float64) Clock {
 	best, least := clocks[0], math.Inf(1)
 	one := noFactors()

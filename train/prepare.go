@@ -18,7 +18,7 @@ type Preparation struct {
 	Kind     string             // of the tokenizer, one of tokenizer.Kinds; empty: a VQ-VAE
 	VQ       tokenizer.VQConfig // of a VQ-VAE; other kinds take Codes and Seed from it
 	Shapes   int                // of a product code; 0: [tokenizer.ProductShapes]
-	Inputs   dataset.Inputs     // what the model sees beside tokens
+	Inputs   dataset.Inputs     // what the model sees beside tokens, as [SetInputs] takes it
 	Build    string
 	Progress func(tokenizer.VQProgress) // may be nil
 }
@@ -54,7 +54,8 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil {
 		return nil, err
 	}
-	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Inputs: p.Inputs, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	SetInputs(b, series, p.Inputs)
 	streams, err := Encode(b, series)
 	if err != nil {
 		return nil, err
@@ -64,6 +65,20 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 		b.Fit = append(b.Fit, fit...)
 	}
 	return b, nil
+}
+
+// SetInputs says what the model of a bundle with a scaler sees beside tokens. Of
+// candles shorter than a day the calendar has the clock of the scaler's season;
+// where there is none, that of [feature.FitClock] on the training dates.
+func SetInputs(b *checkpoint.Bundle, series []*market.Series, in dataset.Inputs) {
+	if in.Calendar && series[0].Interval < market.Day {
+		clock := feature.FitClock(series, b.Split.ValFrom, b.Scaler.Initial)
+		if b.Scaler.Season != nil {
+			clock = b.Scaler.Season.Clock
+		}
+		in.Clock = &clock
+	}
+	b.Inputs = in
 }
 
 func fitTokenizer(ctx context.Context, vectors []feature.Vector, p Preparation) (tokenizer.Tokenizer, error) {
