@@ -226,6 +226,9 @@ func decode(h header, f *file) (*Bundle, error) {
 		if err := h.Scaler.Validate(); err != nil {
 			return nil, err
 		}
+		if s := h.Scaler.Season; s != nil && s.Interval.String() != h.Interval {
+			return nil, fmt.Errorf("its scaler has the season of candles of %s, its interval is %q", s.Interval, h.Interval)
+		}
 	}
 	if h.Config != nil {
 		m, err := f.model(*h.Config)
@@ -250,7 +253,7 @@ func decode(h header, f *file) (*Bundle, error) {
 	if b.Ranges, err = f.emission(rangePrefix, b.Tokenizer); err != nil {
 		return nil, fmt.Errorf("ranges given tokens: %w", err)
 	}
-	if err := b.Inputs.Validate(); err != nil {
+	if err := b.Inputs.Validate(b.Interval); err != nil {
 		return nil, err
 	}
 	if m := b.Model; m != nil && (m.Features != b.Inputs.Features() || !slices.Equal(m.Cond, b.Inputs.Cond())) {

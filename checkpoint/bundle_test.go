@@ -40,10 +40,10 @@ func newTokenizer(t testing.TB) (*feature.Scaler, tokenizer.Tokenizer) {
 		t.Fatal(err)
 	}
 	var vectors []feature.Vector
-	state := scaler.Start(m.Series[0].Candles[0])
+	state := scaler.Start("", m.Series[0].Candles[0], time.Time{})
 	for _, c := range m.Series[0].Candles[1:150] {
 		vectors = append(vectors, scaler.Encode(state, c))
-		state = scaler.Advance(state, c)
+		state = scaler.Advance(state, c, time.Time{})
 	}
 	vq := tokenizer.DefaultVQ()
 	vq.Codes, vq.Hidden, vq.CodeDim, vq.Epochs, vq.MinSteps, vq.Refine = 16, 4, 2, 1, 5, 5
@@ -170,7 +170,7 @@ func TestSaveAndOpenGiveTheSameBundle(t *testing.T) {
 	bareTokens.Fit = []Range{{Part: Weights, Stage: "pretrain", Assets: []string{"tokens"}, Hash: "ef", FromIndex: 0, ToIndex: 80}}
 
 	dir := t.TempDir()
-	for name, b := range map[string]*Bundle{"whole": whole, "mixture": mixtureBundle(t), "tokenizer": &onlyTokenizer, "older": &older, "bare tokens": &bareTokens} {
+	for name, b := range map[string]*Bundle{"whole": whole, "hourly": hourlyBundle(t), "mixture": mixtureBundle(t), "tokenizer": &onlyTokenizer, "older": &older, "bare tokens": &bareTokens} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir, name)
 			raw := mustSave(t, path, b)
@@ -193,6 +193,55 @@ func TestSaveAndOpenGiveTheSameBundle(t *testing.T) {
 				t.Errorf("OpenModel: %v", err)
 			}
 		})
+	}
+}
+
+// hourlyBundle is newBundle of candles of an hour in New York.
+func hourlyBundle(t testing.TB) *Bundle {
+	t.Helper()
+	b := newBundle(t)
+	var clock feature.Clock
+	if err := clock.UnmarshalText([]byte("America/New_York")); err != nil {
+		t.Fatal(err)
+	}
+	day := feature.Profile{Open: 2.1}
+	for k := range feature.DaySlots {
+		day.Slots = append(day.Slots, 1+float64(k)/40)
+	}
+	own := day
+	own.Asset, own.Open = "SYN-01", 2.4
+	scaler := *b.Scaler
+	scaler.Season = &feature.Season{Interval: market.Hour, Clock: clock, Others: day, Assets: []feature.Profile{own}}
+	b.Scaler, b.Interval, b.Inputs.Clock = &scaler, "1h", &clock
+	c := b.Model.Config
+	c.Cond = b.Inputs.Cond()
+	m, err := gpt.New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Model = m
+	return b
+}
+
+func TestUnsoundSeasonsAreRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hourly")
+	for _, c := range []struct {
+		name, want string
+		spoil      func(b *Bundle)
+	}{
+		{"another interval", "the season of candles of 1h", func(b *Bundle) { b.Interval = "30m" }},
+		{"a clock of days", "shorter than a day", func(b *Bundle) { b.Interval, b.Scaler.Season = "1d", nil }},
+		{"no calendar", "clock without the calendar", func(b *Bundle) { b.Inputs.Calendar = false }},
+		{"no clock", "conditioning values", func(b *Bundle) { b.Inputs.Clock = nil }},
+		{"a slot too few", "47 slots, want 48", func(b *Bundle) { b.Scaler.Season.Others.Slots = b.Scaler.Season.Others.Slots[1:] }},
+		{"a factor of zero", "factor of 0", func(b *Bundle) { b.Scaler.Season.Assets[0].Open = 0 }},
+	} {
+		b := hourlyBundle(t)
+		c.spoil(b)
+		mustSave(t, path, b)
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: Open: %v, want an error with %q", c.name, err, c.want)
+		}
 	}
 }
 

@@ -73,25 +73,21 @@ func (c Codec) Encode(series *market.Series) (*Stream, error) {
 		Interval: series.Interval,
 		Times:    make([]time.Time, n),
 		Candles:  series.Candles[1:],
-		States:   make([]feature.State, 0, n+1),
+		States:   c.Scaler.States(series)[1:],
 		Returns:  make([]float32, n),
 	}
 	vectors := make([]feature.Vector, n)
-	state := c.Scaler.Start(series.Candles[0])
 	for i, candle := range s.Candles {
 		s.Times[i] = candle.Time
-		s.States = append(s.States, state)
-		if c.Scaler.Floored(state) {
+		if c.Scaler.Floored(s.States[i]) {
 			s.Floored++
 		}
-		vectors[i] = c.Scaler.Encode(state, candle)
+		vectors[i] = c.Scaler.Encode(s.States[i], candle)
 		if !vectors[i].Finite() {
 			return nil, fmt.Errorf("dataset: %s at %s: features %v are not finite", series.Symbol, candle.Time.Format(time.RFC3339), vectors[i])
 		}
 		s.Returns[i] = float32(vectors[i][feature.LogReturn])
-		state = c.Scaler.Advance(state, candle)
 	}
-	s.States = append(s.States, state)
 	s.Tokens = tokenizer.EncodeAll(c.Tokenizer, vectors)
 	c.addInputs(s, vectors)
 	return s, nil
@@ -120,12 +116,12 @@ func (c Codec) Imagine(tokens []int32, interval market.Interval, last time.Time)
 	at := func(i int) time.Time { return last.Add(time.Duration(i-len(tokens)+1) * time.Duration(interval)) }
 	flat := market.Candle{Time: at(-1), Open: ImagineStart, High: ImagineStart, Low: ImagineStart, Close: ImagineStart}
 	series := &market.Series{Interval: interval, Candles: []market.Candle{flat}}
-	state := c.Scaler.Start(flat)
+	state := c.Scaler.Start(series.Symbol, flat, at(0))
 	for i, token := range tokens {
 		candle := c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
 		candle.Time = at(i)
 		series.Candles = append(series.Candles, candle)
-		state = c.Scaler.Advance(state, candle)
+		state = c.Scaler.Advance(state, candle, at(i+1))
 	}
 	s, err := c.Encode(series)
 	if err != nil {
@@ -189,15 +185,20 @@ func (c Codec) Draw(state feature.State, token int32, random *rand.Rand) market.
 
 // Decode returns the candles of tokens that follow a state: each is the mean
 // candle of its token, scaled by the volatility of those before it. They have
-// no times and no volume.
-func (c Codec) Decode(state feature.State, tokens []int32) ([]market.Candle, error) {
+// no times and no volume. dates are when they begin, as far as that is known: the
+// time of day is that of the state and of these.
+func (c Codec) Decode(state feature.State, tokens []int32, dates []time.Time) ([]market.Candle, error) {
 	candles := make([]market.Candle, len(tokens))
 	for i, token := range tokens {
 		if n := c.Tokenizer.Codes(); token < 0 || int(token) >= n {
 			return nil, fmt.Errorf("dataset: token %d at position %d: outside of the vocabulary 0…%d", token, i, n-1)
 		}
 		candles[i] = c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
-		state = c.Scaler.Advance(state, candles[i])
+		var next time.Time
+		if i+1 < len(dates) {
+			next = dates[i+1]
+		}
+		state = c.Scaler.Advance(state, candles[i], next)
 	}
 	return candles, nil
 }

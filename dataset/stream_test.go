@@ -45,10 +45,10 @@ func newCodec(t testing.TB, kind string, series ...*market.Series) dataset.Codec
 	}
 	var vectors []feature.Vector
 	for _, s := range series {
-		state := scaler.Start(s.Candles[0])
+		state := scaler.Start("", s.Candles[0], time.Time{})
 		for _, c := range s.Candles[1:] {
 			vectors = append(vectors, scaler.Encode(state, c))
-			state = scaler.Advance(state, c)
+			state = scaler.Advance(state, c, time.Time{})
 		}
 	}
 	config := tokenizer.DefaultVQ()
@@ -173,7 +173,7 @@ func TestDrawDecodesAtTheScaleOfThePath(t *testing.T) {
 		if math.Abs(candle.Close/want-1) > 1e-12 {
 			t.Fatalf("step %d closes at %v, want %v", i, candle.Close, want)
 		}
-		state = codec.Scaler.Advance(state, candle)
+		state = codec.Scaler.Advance(state, candle, time.Time{})
 		r := math.Log(want / close)
 		variance, close = 0.94*variance+0.06*r*r, want
 	}
@@ -280,7 +280,7 @@ func TestDecodeFollowsTheStates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		candles, err := codec.Decode(s.States[0], s.Tokens)
+		candles, err := codec.Decode(s.States[0], s.Tokens, s.Times)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,9 +289,9 @@ func TestDecodeFollowsTheStates(t *testing.T) {
 			if want := codec.Scaler.Decode(state, codec.Tokenizer.Decode(int(s.Tokens[i]))); c.Close != want.Close || c.Low != want.Low {
 				t.Fatalf("%s: candle %d is %+v, want %+v", scale, i, c, want)
 			}
-			state = codec.Scaler.Advance(state, c)
+			state = codec.Scaler.Advance(state, c, time.Time{})
 		}
-		if _, err := codec.Decode(s.States[0], []int32{1, 64}); err == nil {
+		if _, err := codec.Decode(s.States[0], []int32{1, 64}, nil); err == nil {
 			t.Errorf("%s: token 64 of 64 codes decodes", scale)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feature"
@@ -29,12 +30,12 @@ func tenAssets(t testing.TB) []*market.Series {
 func vectors(s feature.Scaler, series []*market.Series, split dataset.Split, part dataset.Part) []feature.Vector {
 	var out []feature.Vector
 	for _, one := range series {
-		state := s.Start(one.Candles[0])
+		state := s.Start("", one.Candles[0], time.Time{})
 		for _, c := range one.Candles[1:] {
 			if split.Part(c.Time) == part {
 				out = append(out, s.Encode(state, c))
 			}
-			state = s.Advance(state, c)
+			state = s.Advance(state, c, time.Time{})
 		}
 	}
 	return out

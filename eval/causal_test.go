@@ -28,24 +28,78 @@ func fresh(t *testing.T, kind string) (*checkpoint.Bundle, []*market.Series) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return modelOf(t, kind, m.Series), m.Series
+}
+
+// modelOf is a bundle with a model of random weights for series.
+func modelOf(t *testing.T, kind string, series []*market.Series) *checkpoint.Bundle {
+	t.Helper()
 	codes := tokenizer.DefaultVQ()
 	codes.Codes = 64
-	b, err := train.Prepare(t.Context(), m.Series, train.Preparation{
+	b, err := train.Prepare(t.Context(), series, train.Preparation{
 		Scaler: kind, Kind: tokenizer.KindProduct, VQ: codes,
-		Inputs: dataset.Inputs{Volatility: true, Volume: true, Calendar: true, Assets: []string{m.Series[0].Symbol}},
+		Inputs: dataset.Inputs{Volatility: true, Volume: true, Calendar: true, Assets: []string{series[0].Symbol}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	shape := gpt.Config{Vocab: 64, SeqLen: 16, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000}
-	if err := train.NewModel(b, m.Series, shape, 1); err != nil {
+	if err := train.NewModel(b, series, shape, 1); err != nil {
 		t.Fatal(err)
 	}
 	// Some matrices begin at zero, and a model of zeros sees nothing.
 	for i := range b.Model.Params {
 		b.Model.Params[i] += float32(i%7-3) * .05
 	}
-	return b, m.Series
+	return b
+}
+
+// hourly are the candles of the synthetic market as seven a day from 9:30 in New
+// York, three times as large when the session opens.
+func hourly(t *testing.T) []*market.Series {
+	t.Helper()
+	config := market.DefaultSynthetic()
+	config.Assets, config.Candles = 2, 700
+	m, err := market.NewSynthetic(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range m.Series {
+		s.Interval = market.Hour
+		level := 1.0 // of the old prices
+		for i := range s.Candles {
+			c := &s.Candles[i]
+			day, hour := i/7, i%7
+			date := time.Date(2023, 1, 2+day/5*7+day%5, 9+hour, 30, 0, 0, zone)
+			c.Time = date.UTC()
+			if hour == 0 && i > 0 {
+				gap := c.Open * level / s.Candles[i-1].Close
+				level *= gap * gap
+			}
+			c.Open, c.High, c.Low, c.Close = c.Open*level, c.High*level, c.Low*level, c.Close*level
+		}
+	}
+	return m.Series
+}
+
+func TestBundlesOfHourlyCandlesAreCausal(t *testing.T) {
+	for _, kind := range []string{feature.EWMA, feature.HAR, feature.Global} {
+		series := hourly(t)
+		b := modelOf(t, kind, series)
+		if got := b.Inputs.Cond(); !slices.Equal(got, []int{7, 5, feature.DaySlots, 2, 2}) {
+			t.Errorf("%s: conditioning integers of sizes %v", kind, got)
+		}
+		if has := b.Scaler.Season != nil; has != (kind != feature.Global) {
+			t.Errorf("%s: has a season: %v", kind, has)
+		}
+		if err := CheckCausal(t.Context(), b, series); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
 }
 
 func TestBundlesAreCausal(t *testing.T) {

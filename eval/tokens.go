@@ -188,7 +188,7 @@ func sameTokens(a, b *checkpoint.Bundle) bool {
 	if a == b || a.Tokenizer == nil || b.Tokenizer == nil {
 		return true
 	}
-	return *a.Scaler == *b.Scaler && tokenizer.Fingerprint(a.Tokenizer) == tokenizer.Fingerprint(b.Tokenizer)
+	return a.Scaler.Equal(*b.Scaler) && tokenizer.Fingerprint(a.Tokenizer) == tokenizer.Fingerprint(b.Tokenizer)
 }
 
 // baseline is a distribution over the next token.

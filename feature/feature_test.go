@@ -70,7 +70,7 @@ func TestDecodeInvertsEncode(t *testing.T) {
 	for kind, scaler := range scalers() {
 		t.Run(kind, rapid.MakeCheck(func(t *rapid.T) {
 			prev, c := drawCandle(t)
-			state := scaler.Start(market.Candle{Open: prev, High: prev, Low: prev, Close: prev})
+			state := scaler.Start("", market.Candle{Open: prev, High: prev, Low: prev, Close: prev}, time.Time{})
 			state.Variance = math.Exp(rapid.Float64Range(-40, 5).Draw(t, "ln variance"))
 			v := scaler.Encode(state, c)
 			if d := relative(scaler.Decode(state, v), c); d > 1e-6 {
@@ -100,7 +100,7 @@ func TestEveryDecodedCandleIsValid(t *testing.T) {
 	)
 	for kind, scaler := range scalers() {
 		t.Run(kind, rapid.MakeCheck(func(t *rapid.T) {
-			state := scaler.Start(market.Candle{Close: math.Exp(rapid.Float64Range(-300, 300).Draw(t, "ln close"))})
+			state := scaler.Start("", market.Candle{Close: math.Exp(rapid.Float64Range(-300, 300).Draw(t, "ln close"))}, time.Time{})
 			for range 64 { // a path: nothing may build up
 				var v feature.Vector
 				for f := range v {
@@ -110,7 +110,7 @@ func TestEveryDecodedCandleIsValid(t *testing.T) {
 				if !valid(c) {
 					t.Fatalf("Decode(%+v, %v) = %+v", state, v, c)
 				}
-				state = scaler.Advance(state, c)
+				state = scaler.Advance(state, c, time.Time{})
 				if !(state.Variance >= 0) || math.IsInf(state.Variance, 0) {
 					t.Fatalf("after %+v the variance is %v", c, state.Variance)
 				}
@@ -122,13 +122,13 @@ func TestEveryDecodedCandleIsValid(t *testing.T) {
 func TestRunawayPathStaysFinite(t *testing.T) {
 	for kind, scaler := range scalers() {
 		for _, x := range []float64{1e300, -1e300} {
-			state := scaler.Start(market.Candle{Close: 100})
+			state := scaler.Start("", market.Candle{Close: 100}, time.Time{})
 			for i := range 500 {
 				c := scaler.Decode(state, feature.Vector{x, x, x, x, x})
 				if !valid(c) {
 					t.Fatalf("%s: step %d of %v: %+v", kind, i, x, c)
 				}
-				state = scaler.Advance(state, c)
+				state = scaler.Advance(state, c, time.Time{})
 			}
 		}
 	}
@@ -154,10 +154,10 @@ func walk(n int) *market.Series {
 // encode returns the vectors of all candles but the first.
 func encode(s feature.Scaler, candles []market.Candle) []feature.Vector {
 	var vectors []feature.Vector
-	state := s.Start(candles[0])
+	state := s.Start("", candles[0], time.Time{})
 	for _, c := range candles[1:] {
 		vectors = append(vectors, s.Encode(state, c))
-		state = s.Advance(state, c)
+		state = s.Advance(state, c, time.Time{})
 	}
 	return vectors
 }
@@ -187,11 +187,11 @@ func TestVectorsDoNotKnowLaterCandles(t *testing.T) {
 
 func TestEWMAFollowsItsFormula(t *testing.T) {
 	s := scalers()[feature.EWMA]
-	state := s.Start(market.Candle{Close: 100})
+	state := s.Start("", market.Candle{Close: 100}, time.Time{})
 	if state.PrevClose != 100 || state.Variance != s.Initial {
 		t.Errorf("Start = %+v, want the close and %v", state, s.Initial)
 	}
-	state = s.Advance(state, market.Candle{Close: 110})
+	state = s.Advance(state, market.Candle{Close: 110}, time.Time{})
 	r := math.Log(1.1)
 	if want := 0.94*4e-4 + 0.06*r*r; math.Abs(state.Variance-want) > 1e-15 {
 		t.Errorf("variance = %v, want %v", state.Variance, want)
@@ -233,14 +233,14 @@ func TestCandleFeaturesAreBounded(t *testing.T) {
 func TestReturnUndoesTheScale(t *testing.T) {
 	series := walk(60)
 	for name, s := range scalers() {
-		state := s.Start(series.Candles[0])
+		state := s.Start("", series.Candles[0], time.Time{})
 		for i, c := range series.Candles[1:] {
 			shift, unit := s.Return(state)
 			z := s.Encode(state, c)[feature.LogReturn]
 			if got, want := shift+unit*z, math.Log(c.Close/state.PrevClose); math.Abs(got-want) > 1e-12 {
 				t.Fatalf("%s: candle %d: %v + %v·%v = %v, want the log return %v", name, i+1, shift, unit, z, got, want)
 			}
-			state = s.Advance(state, c)
+			state = s.Advance(state, c, time.Time{})
 		}
 	}
 }

@@ -101,26 +101,16 @@ var ErrFewReturns = errors.New("too few for the HAR scale")
 //
 //	r[t] = μ + σ[t]·√((ν−2)/ν)·t(ν),   ln σ[t] = b·terms[t−1]
 //
-// s has everything else of the scaler.
+// where a season is taken out of r first. s has everything else of the scaler.
 func (s Scaler) fitHAR(series []*market.Series, before time.Time) (b [HARTerms]float64, err error) {
 	var X [][HARTerms]float64
 	var y []float64
-	for _, one := range series {
-		if len(one.Candles) == 0 {
-			continue
+	s.eachState(series, before, func(i int, state State, c market.Candle) {
+		if i >= harBurn {
+			X = append(X, state.vol.terms())
+			y = append(y, logRatio(c.Close, state.PrevClose)/state.due.scale())
 		}
-		state := s.Start(one.Candles[0])
-		for i, c := range one.Candles[1:] {
-			if !c.Time.Before(before) {
-				break
-			}
-			if i+1 >= harBurn {
-				X = append(X, state.vol.terms())
-				y = append(y, logRatio(c.Close, state.PrevClose))
-			}
-			state = s.Advance(state, c)
-		}
-	}
+	})
 	if len(y) < minHARTargets {
 		return b, fmt.Errorf("feature: fit: %d log returns after %d candles of each series before %s: %w: it needs %d; the scale %q needs fewer",
 			len(y), harBurn, before.Format("2006-01-02"), ErrFewReturns, minHARTargets, EWMA)
@@ -191,9 +181,10 @@ const maxStateFeature = 3
 
 // Features appends what is known before a candle, as about unit numbers: the
 // logarithm of the volatility that scales it, over the training one, and of
-// three averages and the newest candle, over that volatility.
+// three averages and the newest candle, over that volatility; all without the
+// season.
 func (s Scaler) Features(to []float32, state State) []float32 {
-	sigma := s.Sigma(state)
+	sigma := s.level(state)
 	if s.Kind == Global {
 		sigma = math.Sqrt(max(state.Variance, s.least()))
 	}

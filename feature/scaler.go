@@ -27,7 +27,8 @@ const (
 // The EWMA kind divides all five features by max(σ[t], Floor·√Initial): a
 // vector says "a move of so many σ" and means the same for JPM and for BTC. The
 // HAR kind does so with ln σ[t] linear in past log volatility, of which a day's
-// range tells more than its return (Corsi 2009; Garman & Klass 1980).
+// range tells more than its return (Corsi 2009; Garman & Klass 1980). Of candles
+// shorter than a day both have a [Season].
 type Scaler struct {
 	Kind    string  `json:"kind"`    // EWMA, HAR or Global
 	Lambda  float64 `json:"lambda"`  // decay of the variance per candle
@@ -37,6 +38,15 @@ type Scaler struct {
 	Std     Vector  `json:"std"`     // Global: training deviation of the log moves; else 1
 
 	Coef [HARTerms]float64 `json:"coef,omitzero"` // HAR: of ln σ
+
+	Season *Season `json:"season,omitempty"` // nil: the time of day tells nothing
+}
+
+// Equal reports whether two scalers do the same.
+func (s Scaler) Equal(other Scaler) bool {
+	same := s.Season.equal(other.Season)
+	s.Season, other.Season = nil, nil
+	return same && s == other
 }
 
 // Defaults of a fitted [Scaler].
@@ -48,10 +58,11 @@ const (
 // State is what is known before a candle.
 type State struct {
 	PrevClose float64 // close of the candle before
-	Variance  float64 // EWMA of squared log returns, not floored
+	Variance  float64 // EWMA of squared log returns, not floored; without the season
 
 	vol    volatility
 	volume volume
+	due    due
 }
 
 // FitScaler fits the scaler of the kind on the candles with Time < before.
@@ -103,6 +114,10 @@ func FitScaler(kind string, series []*market.Series, before time.Time) (Scaler, 
 	} else {
 		s.Std = Vector{1, 1, 1, 1, 1}
 	}
+	if interval := intervalOf(series); kind != Global && interval > 0 && interval < market.Day {
+		s.Season = fitSeason(series, before, initial)
+		s.Initial = s.seasonless(series, before)
+	}
 	if kind == HAR {
 		if s.Coef, err = s.fitHAR(series, before); err != nil {
 			return Scaler{}, err
@@ -112,6 +127,52 @@ func FitScaler(kind string, series []*market.Series, before time.Time) (Scaler, 
 }
 
 func knownScaler(kind string) bool { return kind == EWMA || kind == HAR || kind == Global }
+
+// intervalOf is that of the first series that has one.
+func intervalOf(series []*market.Series) market.Interval {
+	for _, s := range series {
+		if s.Interval > 0 {
+			return s.Interval
+		}
+	}
+	return 0
+}
+
+// seasonless is the variance of the log returns before the border, divided by
+// the factors of their times of day.
+func (s Scaler) seasonless(series []*market.Series, before time.Time) float64 {
+	var returns []float64
+	s.eachState(series, before, func(_ int, state State, c market.Candle) {
+		returns = append(returns, logRatio(c.Close, state.PrevClose)/state.due.scale())
+	})
+	mean, squares := 0.0, 0.0
+	for _, r := range returns {
+		mean += r / float64(len(returns))
+	}
+	for _, r := range returns {
+		squares += (r - mean) * (r - mean)
+	}
+	return squares / float64(len(returns))
+}
+
+// eachState visits the candles before the border but for the first of each
+// series, by their index, with what is known before them.
+func (s Scaler) eachState(series []*market.Series, before time.Time, visit func(i int, state State, c market.Candle)) {
+	for _, one := range series {
+		if len(one.Candles) < 2 {
+			continue
+		}
+		state := s.Start(one.Symbol, one.Candles[0], one.Candles[1].Time)
+		for i := 1; i < len(one.Candles) && one.Candles[i].Time.Before(before); i++ {
+			visit(i, state, one.Candles[i])
+			var next time.Time
+			if i+1 < len(one.Candles) {
+				next = one.Candles[i+1].Time
+			}
+			state = s.Advance(state, one.Candles[i], next)
+		}
+	}
+}
 
 // eachMove visits the log moves of all candles before the border, in order.
 func eachMove(series []*market.Series, before time.Time, visit func(Vector)) error {
@@ -162,13 +223,26 @@ func (s Scaler) Validate() error {
 			fault("deviation of %s is %v, not positive and finite", name, s.Std[f])
 		}
 	}
+	if s.Season != nil {
+		if s.Kind == Global {
+			fault("kind %q has no season", s.Kind)
+		}
+		faults = append(faults, s.Season.Validate())
+	}
 	return errors.Join(faults...)
 }
 
-// Start returns the state after the first candle of a series, which has no
-// features of its own.
-func (s Scaler) Start(first market.Candle) State {
-	return State{PrevClose: first.Close, Variance: s.Initial, vol: s.startVolatility(), volume: volume{}.add(first.Volume)}
+// Start returns the state after the first candle of the series of an asset,
+// which has no features of its own; next is when the second one begins. Where
+// that is zero no time of day is known, and candles are scaled without a season.
+func (s Scaler) Start(asset string, first market.Candle, next time.Time) State {
+	return State{
+		PrevClose: first.Close,
+		Variance:  s.Initial,
+		vol:       s.startVolatility(),
+		volume:    volume{}.add(first.Volume),
+		due:       s.Season.start(asset, first.Time, next),
+	}
 }
 
 // Sigma returns the volatility by which the next candle is scaled, as standard
@@ -177,15 +251,18 @@ func (s Scaler) Sigma(state State) float64 {
 	if s.Kind == Global {
 		return 1
 	}
-	return math.Sqrt(max(s.variance(state), s.least()))
+	return s.level(state) * state.due.scale()
 }
+
+// level is σ without the season.
+func (s Scaler) level(state State) float64 { return math.Sqrt(max(s.variance(state), s.least())) }
 
 // Floored says whether the floor, and not the variance, scales the next candle.
 func (s Scaler) Floored(state State) bool {
 	return s.Kind != Global && s.variance(state) < s.least()
 }
 
-// variance is that of the next log return, not floored.
+// variance is that of the next log return, not floored and without the season.
 func (s Scaler) variance(state State) float64 {
 	if s.Kind != HAR {
 		return state.Variance
@@ -252,27 +329,40 @@ func (s Scaler) Decode(state State, v Vector) market.Candle {
 	return c
 }
 
-// Advance returns the state after the candle.
-func (s Scaler) Advance(state State, c market.Candle) State {
-	r := logRatio(c.Close, state.PrevClose)
+// Advance returns the state after the candle, of which the prices count. The
+// one after it begins at next; where that is zero no time of day is known from
+// there on.
+func (s Scaler) Advance(state State, c market.Candle, next time.Time) State {
+	factor := state.due.scale()
+	r := logRatio(c.Close, state.PrevClose) / factor
 	return State{
 		PrevClose: c.Close,
 		Variance:  s.Lambda*state.Variance + (1-s.Lambda)*r*r,
-		vol:       state.vol.add(r, CandleVariance(state.PrevClose, c), s.Initial),
+		vol:       state.vol.add(r, CandleVariance(state.PrevClose, c)/(factor*factor), s.Initial),
 		volume:    state.volume.add(c.Volume),
+		due:       state.due.then(next),
 	}
 }
 
 // States returns what is known before each candle of a series, and after the
-// last: entry t holds for candle t, entry 0 for none.
+// last: entry t holds for candle t, entry 0 for none. Where there is a season, the
+// candle after the last is that of [market.NextTimes].
 func (s Scaler) States(series *market.Series) []State {
-	states := make([]State, len(series.Candles)+1)
+	n := len(series.Candles)
+	states := make([]State, n+1)
 	for t, c := range series.Candles {
-		if t == 0 {
-			states[1] = s.Start(c)
-			continue
+		var next time.Time
+		switch {
+		case t+1 < n:
+			next = series.Candles[t+1].Time
+		case s.Season != nil:
+			next = market.NextTimes(series.Times(), series.Interval, 1)[0]
 		}
-		states[t+1] = s.Advance(states[t], c)
+		if t == 0 {
+			states[1] = s.Start(series.Symbol, c, next)
+		} else {
+			states[t+1] = s.Advance(states[t], c, next)
+		}
 	}
 	return states
 }

@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/micro-quant/mqc/density"
@@ -59,15 +60,23 @@ func (b *PooledHAR) OneStep(s *market.Series) []density.Density {
 // Paths is that of a [Baseline]: candles of training, drawn with replacement,
 // at the scale that the path has reached (filtered historical simulation).
 func (b *PooledHAR) Paths(s *market.Series, origin, horizon, paths int, seed uint64) [][]float64 {
-	start := b.scaler.States(s)[origin]
+	start, dates := b.scaler.States(s)[origin], datesFrom(s, origin, horizon+1)
 	out := make([][]float64, paths)
 	for i := range out {
 		r, state := rng.New(seed, rng.Path, uint64(i)), start
-		for range horizon {
+		for h := range horizon {
 			v := b.candles[r.IntN(len(b.candles))]
-			state = b.scaler.Advance(state, b.scaler.Decode(state, v))
+			state = b.scaler.Advance(state, b.scaler.Decode(state, v), dates[h+1])
 			out[i] = append(out[i], math.Log(state.PrevClose/start.PrevClose))
 		}
 	}
 	return out
+}
+
+// datesFrom are those of n candles of a series from candle origin on: known ones
+// as far as there are, then those of [market.NextTimes].
+func datesFrom(s *market.Series, origin, n int) []time.Time {
+	times := s.Times()
+	known := times[origin:min(origin+n, len(times))]
+	return append(slices.Clone(known), market.NextTimes(times, s.Interval, n-len(known))...)
 }

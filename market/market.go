@@ -43,6 +43,15 @@ type Series struct {
 	Path     string // where it was read; empty if it was not
 }
 
+// Times are those of the candles.
+func (s *Series) Times() []time.Time {
+	times := make([]time.Time, len(s.Candles))
+	for i, c := range s.Candles {
+		times[i] = c.Time
+	}
+	return times
+}
+
 // Options say how a file is read where it does not say so itself, and what may
 // be done about its faults. The zero value reads what is plain and repairs
 // nothing.

@@ -188,10 +188,7 @@ func FindGaps(s *Series) Runs {
 
 // dayGaps are the steps over sessions of the calendar that daily candles follow.
 func dayGaps(s *Series) (gaps Runs) {
-	dates := make([]time.Time, len(s.Candles))
-	for i, c := range s.Candles {
-		dates[i] = c.Time
-	}
+	dates := s.Times()
 	follows := calendar.Infer(dates)
 	for i := range len(dates) - 1 {
 		missing := 0

@@ -175,7 +175,7 @@ func (f *futures) next(path int, generated []int32) ([]int32, []float32) {
 	candle := f.candle(p, generated[h])
 	candle.Time = f.dates[h]
 	newest := f.codec.Scaler.Encode(p.state, candle)
-	p.state = f.codec.Scaler.Advance(p.state, candle)
+	p.state = f.codec.Scaler.Advance(p.state, candle, f.dates[h+1])
 	p.candles = append(p.candles, candle)
 	c, n := len(p.cond), len(p.features)
 	p.cond, p.features = f.codec.AppendInputs(p.cond, p.features, f.s, newest, p.state, f.dates[h], f.dates[h+1])

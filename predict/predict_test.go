@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -330,6 +331,63 @@ func TestPathsFeedTheInputsOfTheirCandles(t *testing.T) {
 			}
 		}
 		if want := whole.Cond[n*len(c.Cond):]; !slices.Equal(p.Cond, want) {
+			t.Errorf("path %d: conditioning %v, of a stream of its candles %v", i, p.Cond, want)
+		}
+	}
+}
+
+// The candles of a path are scaled by the time of day at which they come.
+func TestPathsKnowTheTimeOfDay(t *testing.T) {
+	m, codec, streams := small(t)
+	codec.Emission = nil // a token is one candle
+	clock := feature.Clock{Location: time.UTC}
+	day := feature.Profile{Open: 3}
+	for k := range feature.DaySlots {
+		day.Slots = append(day.Slots, 1+float64(k)/10)
+	}
+	codec.Scaler.Season = &feature.Season{Interval: market.Hour, Clock: clock, Others: day}
+	codec.Inputs = dataset.Inputs{Volatility: true, Calendar: true, Clock: &clock}
+	c := m.Config
+	c.Cond, c.Features = codec.Inputs.Cond(), codec.Inputs.Features()
+	m, err := gpt.New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := slices.Clone(streams[0].Candles[:100])
+	for i := range known {
+		known[i].Time = time.Date(2024, 1, 1, i, 0, 0, 0, time.UTC)
+	}
+	series := &market.Series{Symbol: "SYN-01", Interval: market.Hour, Candles: known}
+	s, err := codec.Encode(series)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := predict.Paths(t.Context(), m.Runner(gpt.F32), codec, s, len(s.Tokens), 16, gpt.Generation{
+		Paths: 2, Steps: 30, Sampler: gpt.Sampler{Temperature: 1}, Seed: 3,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dates := market.NextTimes(series.Times(), series.Interval, 30) // over a weekend
+	for i, p := range paths {
+		whole := *series
+		whole.Candles = append(slices.Clone(known), p.Candles...)
+		states := codec.Scaler.States(&whole)
+		n := len(known)
+		for h, candle := range p.Candles {
+			if !candle.Time.Equal(dates[h]) {
+				t.Fatalf("path %d: candle %d comes at %s, want %s", i, h, candle.Time, dates[h])
+			}
+			want := codec.Scaler.Decode(states[n+h], codec.Tokenizer.Decode(int(p.Tokens[h])))
+			if candle.Close != want.Close {
+				t.Fatalf("path %d: candle %d closes at %v, at the scale of its time of day at %v", i, h, candle.Close, want.Close)
+			}
+		}
+		again, err := codec.Encode(&whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := again.Cond[len(s.Tokens)*len(c.Cond):]; !slices.Equal(p.Cond, want) {
 			t.Errorf("path %d: conditioning %v, of a stream of its candles %v", i, p.Cond, want)
 		}
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feature"
@@ -60,7 +61,7 @@ func describeTokenizers(models []Source, series []*market.Series, split dataset.
 
 func describeTokenizer(codec dataset.Codec, series []*market.Series, split dataset.Split, part dataset.Part) (Tokenizer, error) {
 	t := Tokenizer{Kind: codec.Tokenizer.Kind(), Scale: codec.Scaler.Kind, Codes: make([]Code, codec.Tokenizer.Codes())}
-	state := codec.Scaler.Start(market.Candle{Open: startClose, High: startClose, Low: startClose, Close: startClose})
+	state := codec.Scaler.Start("", market.Candle{Open: startClose, High: startClose, Low: startClose, Close: startClose}, time.Time{})
 	for k := range t.Codes {
 		c := codec.Scaler.Decode(state, codec.Tokenizer.Decode(k))
 		t.Codes[k] = Code{Token: k, Open: c.Open, High: c.High, Low: c.Low, Close: c.Close}

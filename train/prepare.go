@@ -20,7 +20,7 @@ type Preparation struct {
 	Kind     string             // of the tokenizer, one of tokenizer.Kinds; empty: a VQ-VAE
 	VQ       tokenizer.VQConfig // of a VQ-VAE; other kinds take Codes and Seed from it
 	Shapes   int                // of a product code; 0: [tokenizer.ProductShapes]
-	Inputs   dataset.Inputs     // what the model sees beside tokens
+	Inputs   dataset.Inputs     // what the model sees beside tokens, as [SetInputs] takes it
 	Build    string
 	Progress func(tokenizer.VQProgress) // may be nil
 }
@@ -61,7 +61,8 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 	if err != nil && !errors.Is(err, density.ErrNoVariation) { // files of closes have no ranges
 		return nil, fmt.Errorf("train: ranges: %w", err)
 	}
-	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Ranges: ranges, Inputs: p.Inputs, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	b := &checkpoint.Bundle{Tokenizer: tok, Scaler: &scaler, Emission: emission, Ranges: ranges, Split: split, Build: p.Build, Interval: series[0].Interval.String()}
+	SetInputs(b, series, p.Inputs)
 	streams, err := Encode(b, series)
 	if err != nil {
 		return nil, err
@@ -75,6 +76,20 @@ func Prepare(ctx context.Context, series []*market.Series, p Preparation) (*chec
 		b.Fit = append(b.Fit, fit...)
 	}
 	return b, nil
+}
+
+// SetInputs says what the model of a bundle with a scaler sees beside tokens. Of
+// candles shorter than a day the calendar has the clock of the scaler's season;
+// where there is none, that of [feature.FitClock] on the training dates.
+func SetInputs(b *checkpoint.Bundle, series []*market.Series, in dataset.Inputs) {
+	if in.Calendar && series[0].Interval < market.Day {
+		clock := feature.FitClock(series, b.Split.ValFrom, b.Scaler.Initial)
+		if b.Scaler.Season != nil {
+			clock = b.Scaler.Season.Clock
+		}
+		in.Clock = &clock
+	}
+	b.Inputs = in
 }
 
 func fitTokenizer(ctx context.Context, vectors []feature.Vector, p Preparation) (tokenizer.Tokenizer, error) {
@@ -102,19 +117,17 @@ func fitTokenizer(ctx context.Context, vectors []feature.Vector, p Preparation) 
 func Vectors(scaler feature.Scaler, series []*market.Series, split dataset.Split, part dataset.Part) ([]feature.Vector, error) {
 	var out []feature.Vector
 	for _, s := range series {
-		if len(s.Candles) == 0 {
-			continue
-		}
-		state := scaler.Start(s.Candles[0])
-		for _, c := range s.Candles[1:] {
-			if split.Part(c.Time) == part {
-				v := scaler.Encode(state, c)
-				if !v.Finite() {
-					return nil, fmt.Errorf("train: %s at %s: features %v are not finite", s.Symbol, c.Time.Format("2006-01-02"), v)
-				}
-				out = append(out, v)
+		states := scaler.States(s)
+		for t := 1; t < len(s.Candles); t++ {
+			c := s.Candles[t]
+			if split.Part(c.Time) != part {
+				continue
 			}
-			state = scaler.Advance(state, c)
+			v := scaler.Encode(states[t], c)
+			if !v.Finite() {
+				return nil, fmt.Errorf("train: %s at %s: features %v are not finite", s.Symbol, c.Time.Format("2006-01-02"), v)
+			}
+			out = append(out, v)
 		}
 	}
 	return out, nil

@@ -123,7 +123,7 @@ func (f *decodeFlags) decodeTokens(c *cobra.Command) ([]decodedRow, error) {
 		return nil, err
 	}
 	stream := &dataset.Stream{Asset: "tokens", Tokens: tokens}
-	state := startAt(codec, f.price)
+	state := startAt(codec, stream, f.price)
 	if f.csv != "" {
 		series, _, err := market.ReadCSV(f.csv)
 		if err != nil {
@@ -151,7 +151,7 @@ func (f *decodeFlags) decodeData() ([]decodedRow, error) {
 	}
 	var rows []decodedRow
 	for _, s := range streams {
-		state := startAt(codec, f.price)
+		state := startAt(codec, s, f.price)
 		if s.States != nil {
 			state = s.States[0]
 		}
@@ -162,14 +162,20 @@ func (f *decodeFlags) decodeData() ([]decodedRow, error) {
 	return rows, nil
 }
 
-// startAt is the state of a series that has done nothing but close at a price.
-func startAt(codec dataset.Codec, price float64) feature.State {
-	return codec.Scaler.Start(market.Candle{Open: price, High: price, Low: price, Close: price})
+// startAt is the state before the tokens of an asset that has done nothing but
+// close at a price, one interval earlier.
+func startAt(codec dataset.Codec, s *dataset.Stream, price float64) feature.State {
+	flat := market.Candle{Open: price, High: price, Low: price, Close: price}
+	if len(s.Times) == 0 {
+		return codec.Scaler.Start(s.Asset, flat, time.Time{})
+	}
+	flat.Time = s.Times[0].Add(-time.Duration(s.Interval))
+	return codec.Scaler.Start(s.Asset, flat, s.Times[0])
 }
 
 // decodeStream appends the candles of a stream to rows.
 func decodeStream(rows []decodedRow, codec dataset.Codec, s *dataset.Stream, state feature.State) ([]decodedRow, error) {
-	candles, err := codec.Decode(state, s.Tokens)
+	candles, err := codec.Decode(state, s.Tokens, s.Times)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errOtherTokenizer)
 	}

@@ -188,7 +188,7 @@ func (e *examples) generation() error {
 		}
 		rows[how.name] = generated
 		for _, tokens := range generated {
-			candles, err := e.codec.Decode(e.streams[0].States[exampleT/2], tokens)
+			candles, err := e.codec.Decode(e.streams[0].States[exampleT/2], tokens, e.streams[0].Dates(exampleT/2, len(tokens)))
 			if err != nil {
 				return err
 			}

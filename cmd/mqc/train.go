@@ -187,7 +187,7 @@ func (a *app) prepare(c *cobra.Command, series []*market.Series, f *pretrainFlag
 		if bundle, err = openTokenizer(f.tokenizer, split); err != nil {
 			return nil, nil, err
 		}
-		bundle.Inputs = inputs
+		train.SetInputs(bundle, series, inputs)
 	} else {
 		vq := tokenizer.DefaultVQ()
 		vq.Codes, vq.Seed = codes, a.seed
