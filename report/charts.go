@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"image/color"
 	"math"
+	"slices"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -214,16 +215,23 @@ const (
 	codeColumns = 32
 )
 
+// shownReach is the share of the codes whose candles are shown whole.
+const shownReach = .95
+
 // codesChart draws codes as candles, the commonest first.
 func codesChart(t Tokenizer) chart {
 	codes := t.Codes[:min(len(t.Codes), shownCodes)]
-	spread := 0.
+	var reach []float64
 	for _, c := range codes {
 		if c.Train > 0 {
-			spread = max(spread, c.High/startClose-1, 1-c.Low/startClose)
+			reach = append(reach, max(c.High/startClose-1, 1-c.Low/startClose))
 		}
 	}
-	spread = max(spread, 1e-6)
+	spread := 1e-6
+	if len(reach) > 0 {
+		slices.Sort(reach)
+		spread = max(spread, score.Quantile(reach, shownReach)) // wilder ones are cut off
+	}
 	p := newPlot("", "", "")
 	p.HideAxes()
 	rows := (len(codes) + codeColumns - 1) / codeColumns
