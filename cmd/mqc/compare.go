@@ -102,7 +102,7 @@ func (a *app) compareTokenizers(ctx context.Context, series []*market.Series, p 
 		}
 		known.add(r.Kind, r.Codes, r.Downstream.Unigram, mean, fmt.Sprintf("%+.4f", mean-r.Downstream.Unigram), spread)
 	}
-	a.say("\nlog density of the next return on validation, in nats per candle, by %d small models each; over seeds is a standard deviation\n%s", models, known)
+	a.say("\nlog density of the next return on validation, in nats per candle; small models, %d for each row; over seeds is a standard deviation\n%s", models, known)
 	return nil
 }
 
