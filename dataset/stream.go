@@ -111,19 +111,21 @@ const ImagineStart = 100.0
 // Imagine makes a stream of bare tokens: the candles that they decode to from
 // average volatility on, of an asset without a name whose market never closes, up
 // to a last time. It is what a model that sees more than tokens is given with
-// them. The tokens must be those of the codec.
+// them. There is at least one token, and each is one of the codec.
 func (c Codec) Imagine(tokens []int32, interval market.Interval, last time.Time) (*Stream, error) {
-	at := func(i int) time.Time { return last.Add(time.Duration(i-len(tokens)+1) * time.Duration(interval)) }
-	flat := market.Candle{Time: at(-1), Open: ImagineStart, High: ImagineStart, Low: ImagineStart, Close: ImagineStart}
-	series := &market.Series{Interval: interval, Candles: []market.Candle{flat}}
-	state := c.Scaler.Start(series.Symbol, flat, at(0))
-	for i, token := range tokens {
-		candle := c.Scaler.Decode(state, c.Tokenizer.Decode(int(token)))
-		candle.Time = at(i)
-		series.Candles = append(series.Candles, candle)
-		state = c.Scaler.Advance(state, candle, at(i+1))
+	dates := make([]time.Time, len(tokens))
+	for i := range dates {
+		dates[i] = last.Add(time.Duration(i-len(tokens)+1) * time.Duration(interval))
 	}
-	s, err := c.Encode(series)
+	flat := market.Candle{Time: dates[0].Add(-time.Duration(interval)), Open: ImagineStart, High: ImagineStart, Low: ImagineStart, Close: ImagineStart}
+	candles, err := c.Decode(c.Scaler.Start("", flat, dates[0]), tokens, dates)
+	if err != nil {
+		return nil, err
+	}
+	for i := range candles {
+		candles[i].Time = dates[i]
+	}
+	s, err := c.Encode(&market.Series{Interval: interval, Candles: append([]market.Candle{flat}, candles...)})
 	if err != nil {
 		return nil, err
 	}

@@ -21,10 +21,9 @@ var ErrLooksAhead = errors.New("depends on candles that come later")
 // before them. At four places of every series all candles from t on get other
 // prices and volumes; the tokens before t, the states up to t, what a model sees
 // beside the tokens, and the laws of returns and ranges up to candle t must keep
-// their bits. The
-// laws are those of one window around t, so that it covers half a window on
-// either side. It returns [ErrLooksAhead] with asset and date of the first
-// change.
+// their bits. The laws are those of one window around t, so that it covers half a
+// window on either side. It returns [ErrLooksAhead] with asset and date of the
+// first change.
 //
 // What was fitted is left as it is: that it was fitted on earlier dates is what
 // [checkpoint.Bundle.CheckHeldOut] looks after. A bundle without a model, or
@@ -128,9 +127,9 @@ func (p pipeline) firstChange(s *market.Series, t int) (string, error) {
 	return "", nil
 }
 
-// otherFuture is the series with other moves from candle t on: twice as large,
-// in the other direction and never zero, with wider wicks and other volumes. They add up to no
-// more than twice what the moves of the series do, so that prices stay numbers.
+// otherFuture is the series with other moves from candle t on: twice as large, in
+// the other direction and never zero, with wider wicks and other volumes. The moves
+// add up to no more than twice those of the series, so that prices stay numbers.
 func otherFuture(s *market.Series, t int) *market.Series {
 	other := *s
 	other.Candles = slices.Clone(s.Candles)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/density"
+	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/score"
 )
@@ -68,7 +69,7 @@ type AssetScore struct {
 
 // Levels of the tables.
 var (
-	coverageLevels = []float64{.5, .8, .9, .95}
+	coverageLevels = forecast.NominalLevels
 	riskLevels     = []float64{.01, .05}
 )
 

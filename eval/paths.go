@@ -170,9 +170,7 @@ func (c *Contest) modelSampler(m Named, number int) (sampler, error) {
 	runner, calibration := m.Bundle.Runner(), m.Bundle.Calibration
 	return sampler{name: m.Name, serial: true, calibration: calibration, draw: func(ctx context.Context, stream, origin, horizon, paths int, seed uint64) ([][]float64, error) {
 		s := streams[stream]
-		// Room for the path itself, so that the window is not renewed on the way.
-		window := max(m.Bundle.Model.SeqLen-horizon+1, m.Bundle.Model.SeqLen/2)
-		drawn, err := predict.Paths(ctx, runner, codec, s, origin, window, gpt.Generation{
+		drawn, err := predict.Paths(ctx, runner, codec, s, origin, predict.Window(m.Bundle.Model, horizon), gpt.Generation{
 			Paths: paths, Steps: horizon, Sampler: gpt.Sampler{Temperature: calibration.SampleAt()}, Seed: seed,
 		})
 		if err != nil {

@@ -153,7 +153,7 @@ func lookUpRange(cells *density.Cells, laws []predict.Law) func(stream, index in
 func unigramRanges(codec dataset.Codec, streams []*dataset.Stream) law {
 	mixed := unigramCells(codec.Ranges, streams)
 	return law{
-		name: "token unigram", note: "at the scale " + codec.Scaler.Kind, baseline: true,
+		name: NameUnigram, note: "at the scale " + codec.Scaler.Kind, baseline: true,
 		at: func(stream, index int) density.Density {
 			_, unit := codec.Scaler.Return(streams[stream].States[index])
 			return codec.Ranges.Cells().NewAt(mixed, math.Log(unit), 1)

@@ -159,17 +159,9 @@ func (s Scaler) seasonless(series []*market.Series, before time.Time) float64 {
 // series, by their index, with what is known before them.
 func (s Scaler) eachState(series []*market.Series, before time.Time, visit func(i int, state State, c market.Candle)) {
 	for _, one := range series {
-		if len(one.Candles) < 2 {
-			continue
-		}
-		state := s.Start(one.Symbol, one.Candles[0], one.Candles[1].Time)
+		states := s.States(one)
 		for i := 1; i < len(one.Candles) && one.Candles[i].Time.Before(before); i++ {
-			visit(i, state, one.Candles[i])
-			var next time.Time
-			if i+1 < len(one.Candles) {
-				next = one.Candles[i+1].Time
-			}
-			state = s.Advance(state, one.Candles[i], next)
+			visit(i, states[i], one.Candles[i])
 		}
 	}
 }

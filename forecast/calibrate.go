@@ -273,9 +273,6 @@ func (a *Adaptive) Update(u float64) (miss bool) {
 	return miss
 }
 
-// origin is a candle that paths start at.
-type origin struct{ stream, index int }
-
 // fitPaths fits the levels of the cumulative returns of paths. All horizons are
 // read off the same paths, whose origins lie evenly over the validation part.
 func fitPaths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams []*dataset.Stream, temperature float64, o CalibrationOptions) ([]checkpoint.HorizonLevels, error) {
@@ -293,10 +290,10 @@ func fitPaths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams [
 	parallel.For(len(origins), 1, func(lo, hi int) {
 		for i := lo; i < hi && ctx.Err() == nil; i++ {
 			at := origins[i]
-			s := streams[at.stream]
-			paths, err := predict.Paths(ctx, r, codec, s, at.index, windowOf(r.Model(), longest, 0), gpt.Generation{
+			s := streams[at.Stream]
+			paths, err := predict.Paths(ctx, r, codec, s, at.From, predict.Window(r.Model(), longest), gpt.Generation{
 				Paths: o.Samples, Steps: longest, Sampler: gpt.Sampler{Temperature: temperature},
-				Seed: rng.Hash(o.Seed, rng.Rank, uint64(at.stream), uint64(at.index)),
+				Seed: rng.Hash(o.Seed, rng.Rank, uint64(at.Stream), uint64(at.From)),
 			})
 			if err != nil {
 				faults[i] = err
@@ -308,8 +305,8 @@ func fitPaths(ctx context.Context, r *gpt.Runner, codec dataset.Codec, streams [
 					closes[k] = p.Candles[horizon-1].Close
 				}
 				slices.Sort(closes)
-				tie := rng.New(o.Seed, rng.Rank, uint64(at.stream), uint64(at.index), uint64(horizon)).Float64()
-				u[h][i] = score.RankPIT(closes, s.Candles[at.index+horizon-1].Close, tie)
+				tie := rng.New(o.Seed, rng.Rank, uint64(at.Stream), uint64(at.From), uint64(horizon)).Float64()
+				u[h][i] = score.RankPIT(closes, s.Candles[at.From+horizon-1].Close, tie)
 			}
 		}
 	})
@@ -340,20 +337,14 @@ func feasible(streams []*dataset.Stream, o CalibrationOptions) (horizons []int) 
 	return horizons
 }
 
-// originsOf are the candles that horizon candles of the validation part begin
-// with.
-func originsOf(streams []*dataset.Stream, horizon int) (all []origin) {
-	for i, s := range streams {
-		lo, hi := s.Bounds(dataset.Val)
-		for k := max(lo, 1); k+horizon <= hi; k++ {
-			all = append(all, origin{i, k})
-		}
-	}
-	return all
+// originsOf are the windows of one token before horizon candles of the
+// validation part.
+func originsOf(streams []*dataset.Stream, horizon int) []dataset.Window {
+	return dataset.HorizonWindows(streams, dataset.Val, 1, horizon, 1, 0)
 }
 
 // spread is n of all, or all if they are fewer, at even distances.
-func spread(all []origin, n int) (some []origin) {
+func spread(all []dataset.Window, n int) (some []dataset.Window) {
 	n = min(n, len(all))
 	for i := range n {
 		some = append(some, all[i*len(all)/n])

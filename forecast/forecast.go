@@ -87,9 +87,7 @@ func windowOf(m *gpt.Model, horizon, wanted int) int {
 	if wanted > 0 {
 		return wanted
 	}
-	// Room for the path itself, so that the window need not be renewed on the
-	// way, but at least half of it for the past.
-	return max(m.SeqLen-horizon+1, m.SeqLen/2)
+	return predict.Window(m, horizon)
 }
 
 // Step summarises the close after Step candles.

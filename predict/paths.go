@@ -122,6 +122,10 @@ func draw(ctx context.Context, r Generator, codec dataset.Codec, s *dataset.Stre
 	return paths, logs, nil
 }
 
+// Window is how many past tokens leave room for a path of horizon candles, so that
+// the window need not be renewed on the way, but at least half of the context.
+func Window(m *gpt.Model, horizon int) int { return max(m.SeqLen-horizon+1, m.SeqLen/2) }
+
 // promptOf is what a model sees of at most window tokens before an origin.
 func promptOf(m *gpt.Model, s *dataset.Stream, origin, window int) gpt.Prompt {
 	from := max(0, origin-min(window, m.SeqLen))
