@@ -203,7 +203,7 @@ func (s Span) Candles(series *market.Series) (int, error) {
 		return 0, fmt.Errorf("chat: %s is about %d candles of %s: want at most %d", s, most, series.Interval, maxSpan)
 	}
 	candles := 0
-	for _, t := range market.NextTimes(times(series), series.Interval, int(most)) {
+	for _, t := range market.NextTimes(series.Times(), series.Interval, int(most)) {
 		if t.After(until) {
 			break
 		}
@@ -220,14 +220,6 @@ func addMonths(t time.Time, months int) time.Time {
 	y, m, d := t.Date()
 	ends := time.Date(y, m+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC).Day()
 	return t.AddDate(0, months, min(d, ends)-d)
-}
-
-func times(series *market.Series) []time.Time {
-	out := make([]time.Time, len(series.Candles))
-	for i, c := range series.Candles {
-		out[i] = c.Time
-	}
-	return out
 }
 
 // State is what a command takes its missing parts from.

@@ -140,13 +140,11 @@ func known(series *market.Series, asOf time.Time) (*market.Series, error) {
 	if asOf.IsZero() {
 		return series, nil
 	}
-	n, _ := slices.BinarySearchFunc(series.Candles, asOf.AddDate(0, 0, 1), func(c market.Candle, t time.Time) int { return c.Time.Compare(t) })
-	if n < 2 {
+	cut := series.Before(asOf.AddDate(0, 0, 1))
+	if len(cut.Candles) < 2 {
 		return nil, fmt.Errorf("chat: %s as of %s: %w: its candles begin on %s", series.Symbol, asOf.Format(time.DateOnly), ErrBeforeFirst, series.Candles[0].Time.Format(time.DateOnly))
 	}
-	cut := *series
-	cut.Candles = series.Candles[:n:n]
-	return &cut, nil
+	return cut, nil
 }
 
 // view is what a command is about: a model at the end of what is known of a
@@ -177,7 +175,7 @@ func (s *Sources) view(c Command) (*view, error) {
 
 // warnings say what makes a forecast from here no forecast.
 func (v *view) warnings() (out []string) {
-	first := market.NextTimes(times(v.series), v.series.Interval, 1)[0]
+	first := market.NextTimes(v.series.Times(), v.series.Interval, 1)[0]
 	b := v.model.Bundle
 	for _, r := range b.Fit {
 		if r.Unbounded() {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -111,10 +110,7 @@ func WriteTokens(path string, streams []*Stream, split Split, meta Meta) error {
 		path string
 		data []byte
 	}{{path, text}, {MetaPath(path), append(encoded, '\n')}} {
-		err := atomicfile.Write(file.path, func(w io.Writer) error {
-			_, err := w.Write(file.data)
-			return err
-		})
+		err := atomicfile.WriteBytes(file.path, file.data)
 		if err != nil {
 			return fmt.Errorf("dataset: %w", err)
 		}

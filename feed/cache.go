@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -46,10 +45,7 @@ func (c *client) store(p page, body []byte) error {
 		return nil
 	}
 	path := c.file(p)
-	err := atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(body)
-		return err
-	})
+	err := atomicfile.WriteBytes(path, body)
 	if err == nil {
 		err = os.Chtimes(path, c.now(), c.now())
 	}

@@ -115,8 +115,11 @@ func (r Request) keeps(t, now time.Time) bool {
 	if r.Interval >= market.Month {
 		ends = t.AddDate(0, int(r.Interval/market.Month), 0)
 	}
-	return !t.Before(r.Start) && !t.After(r.end(now)) && !ends.After(now)
+	return r.asks(t, now) && !ends.After(now)
 }
+
+// asks reports whether a candle of that time is asked for.
+func (r Request) asks(t, now time.Time) bool { return !t.Before(r.Start) && !t.After(r.end(now)) }
 
 // finish checks candles in the order of a service and makes them a result.
 func (r Request) finish(candles []market.Candle, skipped, cached int) (Result, error) {

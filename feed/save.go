@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -142,10 +141,7 @@ func readRecord(dir string) (record, error) {
 }
 
 func write(path string, text []byte) error {
-	err := atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	err := atomicfile.WriteBytes(path, text)
 	if err != nil {
 		return fmt.Errorf("feed: %w", err)
 	}

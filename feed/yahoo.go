@@ -146,7 +146,7 @@ func parseChart(status int, body []byte, r Request, now time.Time) (candles []ma
 		if r.Interval == market.Day && today.End > 0 {
 			// A session ends long before its day does.
 			running := stamp >= today.Start && now.Unix() < today.End
-			complete = !t.Before(r.Start) && !t.After(r.end(now)) && !running
+			complete = r.asks(t, now) && !running
 		}
 		if !complete {
 			continue

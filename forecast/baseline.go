@@ -264,8 +264,7 @@ var ErrFewReturns = fmt.Errorf("fewer than %d returns to fit", fewReturns)
 func newTraining(series []*market.Series, before time.Time) (*training, error) {
 	d, with := &training{}, 0
 	for _, s := range series {
-		n := sort.Search(len(s.Candles), func(i int) bool { return !s.Candles[i].Time.Before(before) })
-		a := sample{symbol: s.Symbol, moves: moves(s.Candles[:n])}
+		a := sample{symbol: s.Symbol, moves: moves(s.Before(before).Candles)}
 		if slices.ContainsFunc(d.assets, func(b sample) bool { return a.symbol == b.symbol }) {
 			return nil, fmt.Errorf("forecast: two series of %s", a.symbol)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/micro-quant/mqc/market/calendar"
 )
 
 // series makes a valid series of the rows and describes it.
@@ -40,7 +42,7 @@ func (t *table) series(report *Report) (*Series, error) {
 	}
 	for i := range t.candles {
 		if at := &t.candles[i].Time; interval >= Day {
-			*at = localDate(*at)
+			*at = calendar.Date(*at)
 		} else {
 			*at = at.UTC()
 		}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -50,6 +51,14 @@ func (s *Series) Times() []time.Time {
 		times[i] = c.Time
 	}
 	return times
+}
+
+// Before is s as far as its candles come before a time.
+func (s *Series) Before(t time.Time) *Series {
+	n, _ := slices.BinarySearchFunc(s.Candles, t, func(c Candle, t time.Time) int { return c.Time.Compare(t) })
+	cut := *s
+	cut.Candles = s.Candles[:n:n]
+	return &cut
 }
 
 // Options say how a file is read where it does not say so itself, and what may

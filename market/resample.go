@@ -3,6 +3,8 @@ package market
 import (
 	"fmt"
 	"time"
+
+	"github.com/micro-quant/mqc/market/calendar"
 )
 
 // Resample joins candles into longer ones: the first open, the highest high, the
@@ -48,7 +50,7 @@ func beginning(t time.Time, interval Interval) time.Time {
 	if interval < Day {
 		return t.UTC().Truncate(time.Duration(interval))
 	}
-	date := localDate(t)
+	date := calendar.Date(t)
 	switch {
 	case interval%Month == 0:
 		months := (date.Year()-1970)*12 + int(date.Month()) - 1

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/micro-quant/mqc/internal/rng"
+
+	"github.com/micro-quant/mqc/market/calendar"
 )
 
 // SyntheticConfig describes a synthetic market: the same config, the same
@@ -192,7 +194,7 @@ func newAsset(config SyntheticConfig, asset int, dates []date) ([]State, []Candl
 func (c SyntheticConfig) times() []time.Time {
 	now := c.Start
 	if c.Interval >= Day {
-		now = localDate(now)
+		now = calendar.Date(now)
 	}
 	times := make([]time.Time, c.Candles)
 	for t := range times {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -174,10 +173,7 @@ func readManifest(dir string) (m manifest, found bool, err error) {
 }
 
 func writeFile(path string, text []byte) error {
-	err := atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	err := atomicfile.WriteBytes(path, text)
 	if err != nil {
 		return fmt.Errorf("market: %w", err)
 	}

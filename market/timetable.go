@@ -28,12 +28,14 @@ type timetable struct {
 const tableMemory = 28 * 24 * time.Hour
 
 func newTimetable(times []time.Time, step time.Duration) timetable {
+	var dates []time.Time
+	var days []habit
 	for _, zone := range []*time.Location{calendar.NYSE.Zone(), time.UTC} {
-		if t, ok := regularHours(times, step, zone); ok {
+		dates, days = habitsOf(times, zone)
+		if t, ok := regularHours(dates, days, step, zone); ok {
 			return t
 		}
 	}
-	dates, days := habitsOf(times, time.UTC)
 	t := timetable{calendar: calendar.Infer(dates), zone: time.UTC, step: step}
 	all := usual(days)
 	if len(all) == 0 {
@@ -54,10 +56,9 @@ func newTimetable(times []time.Time, step time.Duration) timetable {
 }
 
 // regularHours is the timetable of candles that fill the sessions of NYSE; the
-// clock of zone is taken for that of New York.
-func regularHours(times []time.Time, step time.Duration, zone *time.Location) (timetable, bool) {
+// clock of zone, on which they have habits, is taken for that of New York.
+func regularHours(dates []time.Time, days []habit, step time.Duration, zone *time.Location) (timetable, bool) {
 	const open, closing = 9*time.Hour + 30*time.Minute, 16 * time.Hour
-	dates, days := habitsOf(times, zone)
 	clocks := usual(days)
 	if len(clocks) == 0 || clocks[0] < open || clocks[0] > open+step {
 		return timetable{}, false

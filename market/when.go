@@ -247,11 +247,10 @@ func daysIn(year, month int) int {
 // dateParts are the three parts of a date as they stand, and after order or
 // named year, month and day.
 type dateParts struct {
-	n       [3]int
-	width   [3]int // figures; 0 for a name
-	month   int    // which part is a name; −1: none
-	dots    bool   // between the parts
-	compact bool   // 20240102
+	n     [3]int
+	width [3]int // figures; 0 for a name
+	month int    // which part is a name; −1: none
+	dots  bool   // between the parts
 }
 
 // scan reads the date at the beginning of text and returns what follows.
@@ -261,7 +260,7 @@ func (d *dateParts) scan(text string) (rest string, err error) {
 		if d.n, err = compactDate(text[:8]); err != nil {
 			return "", err
 		}
-		d.width, d.compact = [3]int{4, 2, 2}, true
+		d.width = [3]int{4, 2, 2}
 		return text[8:], nil
 	}
 	text = cutWeekday(text)
@@ -512,9 +511,3 @@ var monthNames = func() map[string]int {
 	}
 	return names
 }()
-
-// localDate is midnight UTC of the calendar date that t shows in its own zone.
-func localDate(t time.Time) time.Time {
-	y, m, d := t.Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
-}

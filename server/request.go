@@ -98,19 +98,19 @@ func (s *Server) place(p Place) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := *whole
+	known := whole
 	if !asOf.IsZero() {
-		known.Candles = whole.Candles[:indexAfter(whole.Candles, asOf)]
+		known = whole.Before(asOf)
 	}
 	if n := len(known.Candles); n < 2 {
 		return nil, huma.Error422UnprocessableEntity(fmt.Sprintf("%s has %d candles until %s: want at least 2", whole.Symbol, n, p.AsOf))
 	}
-	at, err := m.At(&known)
+	at, err := m.At(known)
 	if err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
 	last, b := known.Candles[len(known.Candles)-1], m.Bundle
-	j := &job{model: m, whole: whole, known: &known, at: at}
+	j := &job{model: m, whole: whole, known: known, at: at}
 	j.about = About{
 		Identity: Identity{
 			Checkpoint: p.Model, SHA256: b.Hash, Trained: b.Build, Version: s.config.Version,
@@ -118,7 +118,7 @@ func (s *Server) place(p Place) (*job, error) {
 		},
 		Asset: known.Symbol, Interval: known.Interval.String(), From: last.Time, LastClose: last.Close,
 	}
-	next := market.NextTimes(timesOf(known.Candles), known.Interval, 1)[0]
+	next := market.NextTimes(known.Times(), known.Interval, 1)[0]
 	for _, r := range b.Fit {
 		// Of what has no dates nothing shows that it was not this.
 		j.about.InFit = j.about.InFit || r.Unbounded() || r.Hash != "" || r.Contains(next)
@@ -214,14 +214,6 @@ func parseEnd(name, text string) (time.Time, error) {
 func indexAfter(candles []market.Candle, t time.Time) int {
 	i, _ := slices.BinarySearchFunc(candles, t, func(c market.Candle, t time.Time) int { return c.Time.Compare(t) })
 	return i
-}
-
-func timesOf(candles []market.Candle) []time.Time {
-	times := make([]time.Time, len(candles))
-	for i, c := range candles {
-		times[i] = c.Time
-	}
-	return times
 }
 
 // compute runs f, with the time that a request has, if not too many run.

@@ -212,10 +212,7 @@ func (h *history) open() error {
 	}
 	if n := len(h.lines); n > maxHistory {
 		h.lines = h.lines[n-maxHistory:]
-		err := atomicfile.Write(path, func(w io.Writer) error {
-			_, err := io.WriteString(w, strings.Join(h.lines, "\n")+"\n")
-			return err
-		})
+		err := atomicfile.WriteBytes(path, []byte(strings.Join(h.lines, "\n")+"\n"))
 		if err != nil {
 			return err
 		}

@@ -162,14 +162,11 @@ func knownUntil(s *market.Series, asOf time.Time) (*market.Series, error) {
 	if asOf.IsZero() {
 		return s, nil
 	}
-	tomorrow := asOf.Add(24 * time.Hour)
-	n, _ := slices.BinarySearchFunc(s.Candles, tomorrow, func(c market.Candle, t time.Time) int { return c.Time.Compare(t) })
-	if n < 2 {
+	known := s.Before(asOf.Add(24 * time.Hour))
+	if n := len(known.Candles); n < 2 {
 		return nil, fmt.Errorf("forecast: %s: %d candles until %s, want at least 2", s.Symbol, n, asOf.Format(time.DateOnly))
 	}
-	known := *s
-	known.Candles = s.Candles[:n]
-	return &known, nil
+	return known, nil
 }
 
 // warnFitted says so where a forecast is of dates that the model was fitted on.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 
@@ -143,10 +142,7 @@ func (a *app) writeReport(ctx context.Context, models []report.Source, series []
 		if err != nil {
 			return nil, err
 		}
-		err = atomicfile.Write(out, func(w io.Writer) error {
-			_, err := w.Write(text)
-			return err
-		})
+		err = atomicfile.WriteBytes(out, text)
 		if err != nil {
 			return nil, fmt.Errorf("report: %w", err)
 		}

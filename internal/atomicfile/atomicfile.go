@@ -11,6 +11,14 @@ import (
 	"runtime"
 )
 
+// WriteBytes is [Write] of data.
+func WriteBytes(path string, data []byte) error {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 // Write gives path the content that write produces. The bytes go to a
 // temporary file in the same folder, which is synced and then renamed over
 // path, and the folder is synced after it. Missing folders are made. If
