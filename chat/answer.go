@@ -64,7 +64,6 @@ const (
 	UnitNats      Unit = "nats"
 	UnitPaths     Unit = "paths"
 	UnitTokens    Unit = "tokens"
-	UnitNone      Unit = ""
 )
 
 // Scenario is what was given, and what that means to the model.
@@ -236,19 +235,9 @@ func (v *view) whatIf(ctx context.Context, a *Answer) error {
 	return nil
 }
 
-// fitBorder is the date before which a baseline is fitted: where the validation of
-// the model begins, or right after what is known, whichever is earlier.
-func (v *view) fitBorder() time.Time {
-	border := v.last.Time.Add(time.Nanosecond)
-	if from := v.model.Bundle.Split.ValFrom; !from.IsZero() && from.Before(border) {
-		return from
-	}
-	return border
-}
-
 func (v *view) compare(ctx context.Context, a *Answer, s *Sources) error {
-	before := v.fitBorder()
-	law, err := s.baseline(ctx, v.c.Baseline, before)
+	before := v.origin.Border()
+	law, err := s.fits.Get(ctx, v.c.Baseline, before)
 	if err != nil {
 		return fmt.Errorf("chat: %s fitted before %s: %w", v.c.Baseline, before.Format(time.DateOnly), err)
 	}
@@ -259,46 +248,12 @@ func (v *view) compare(ctx context.Context, a *Answer, s *Sources) error {
 	v.steps(a, f)
 	horizon := len(f.Times)
 	a.Baseline = &Baseline{Name: law.Name(), Before: before}
-	returns := law.Paths(v.series, len(v.series.Candles), horizon, v.c.Paths, v.c.Seed)
-	a.Baseline.Steps = stepsOf(returns, v.last.Close, f.Times)
-	var squares, sum float64
-	for _, r := range returns {
-		sum += r[horizon-1]
-		squares += r[horizon-1] * r[horizon-1]
-	}
-	n := float64(len(returns))
-	a.field("volatility over the horizon, "+law.Name(), math.Sqrt(max(0, squares/n-sum/n*sum/n)), UnitLogReturn)
+	other := f.Along(law.Paths(v.series, len(v.series.Candles), horizon, v.c.Paths, v.c.Seed))
+	a.Baseline.Steps = other.Steps(Levels)
+	a.field("volatility over the horizon, "+law.Name(), other.Volatility(), UnitLogReturn)
 	a.field("P(up) at its end, "+law.Name(), a.Baseline.Steps[horizon-1].PUp, UnitShare)
 	a.Call = post("/v1/compare", CompareRequest{v.drawRequest(horizon), law.Name()})
 	return nil
-}
-
-// stepsOf summarises cumulative log returns (paths, horizon), as
-// [forecast.Forecast.Steps] does paths.
-func stepsOf(returns [][]float64, last float64, times []time.Time) []forecast.Step {
-	steps := make([]forecast.Step, len(times))
-	closes := make([]float64, len(returns))
-	n := float64(len(returns))
-	for h := range steps {
-		s := forecast.Step{Step: h + 1, Time: times[h]}
-		for i, r := range returns {
-			closes[i] = last * math.Exp(r[h])
-			s.Mean += closes[i]
-			switch {
-			case r[h] > 0:
-				s.PUp++
-			case r[h] == 0:
-				s.PUp += .5
-			}
-		}
-		s.Mean, s.PUp = s.Mean/n, s.PUp/n
-		slices.Sort(closes)
-		for _, level := range Levels {
-			s.Quantiles = append(s.Quantiles, score.Quantile(closes, level))
-		}
-		steps[h] = s
-	}
-	return steps
 }
 
 func (v *view) volatility(ctx context.Context, a *Answer) error {
@@ -391,7 +346,7 @@ func (v *view) analogues(a *Answer, s *Sources) error {
 	if err != nil {
 		return err
 	}
-	found, err := v.origin.Analogues(s.series, v.fitBorder(), v.c.Window, horizon, v.c.Count)
+	found, err := v.origin.Analogues(s.series, v.origin.Border(), v.c.Window, horizon, v.c.Count)
 	if err != nil {
 		return err
 	}

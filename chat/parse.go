@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -165,7 +166,7 @@ func (p *parser) command(c *Command) error {
 	case AsOf:
 		at, err := p.date()
 		c.AsOf = at
-		return firstOf(err, p.end())
+		return cmp.Or(err, p.end())
 	case Help:
 		if len(p.words) == 0 {
 			return nil
@@ -193,15 +194,6 @@ func (p *parser) command(c *Command) error {
 	return nil
 }
 
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // end wants no more words.
 func (p *parser) end() error {
 	if len(p.words) > 0 {
@@ -225,13 +217,13 @@ func (p *parser) part(c *Command, may part) (err error) {
 	case may&withMoves != 0 && p.moveAhead():
 		return p.move(c)
 	case may&withEvent != 0 && p.eventAhead():
-		return firstOf(p.once(withEvent, "the event"), p.event(c))
+		return cmp.Or(p.once(withEvent, "the event"), p.event(c))
 	case may&withBaseline != 0 && p.baseline(c):
 		return p.once(withBaseline, "the baseline")
 	case may&withDraw != 0 && word == "paths":
 		p.skip()
 		c.Paths, err = p.whole("paths", maxPaths)
-		return firstOf(err, p.once(withDraw, "paths"))
+		return cmp.Or(err, p.once(withDraw, "paths"))
 	case may&withDraw != 0 && (word == "temp" || word == "temperature"):
 		p.skip()
 		return p.temperature(c)
@@ -246,24 +238,24 @@ func (p *parser) part(c *Command, may part) (err error) {
 	case may&withWindow != 0 && word == "window":
 		p.skip()
 		c.Window, err = p.whole("window", maxSpan)
-		return firstOf(err, p.once(withWindow, "the window"))
+		return cmp.Or(err, p.once(withWindow, "the window"))
 	case may&withAsOf != 0 && p.accept("as", "of"):
 		c.AsOf, err = p.date()
-		return firstOf(err, p.once(withAsOf, "the date"))
+		return cmp.Or(err, p.once(withAsOf, "the date"))
 	case may&withModel != 0 && word == "model":
 		p.skip()
 		c.Model, err = p.name(p.v.Models, "model")
-		return firstOf(err, p.once(withModel, "the model"))
+		return cmp.Or(err, p.once(withModel, "the model"))
 	case may&withAsset != 0 && word == "asset":
 		p.skip()
 		c.Asset, err = p.name(p.v.Assets, "asset")
-		return firstOf(err, p.once(withAsset, "the asset"))
+		return cmp.Or(err, p.once(withAsset, "the asset"))
 	case may&withHorizon != 0 && p.spanAhead():
 		c.Horizon, err = p.span()
-		return firstOf(err, p.once(withHorizon, "the horizon"))
+		return cmp.Or(err, p.once(withHorizon, "the horizon"))
 	case may&withCount != 0 && isWhole(word):
 		c.Count, err = p.whole("a count", maxCount)
-		return firstOf(err, p.once(withCount, "the count"))
+		return cmp.Or(err, p.once(withCount, "the count"))
 	case may&withHorizon != 0 && isWhole(word):
 		return fmt.Errorf("%s of what? a horizon has a unit, such as %sd", clip(word), clip(word))
 	case may&withAsset != 0:
@@ -271,10 +263,10 @@ func (p *parser) part(c *Command, may part) (err error) {
 			return fmt.Errorf("%q does not belong to %s; an asset of that name is: asset %s", clip(word), c.Kind, clip(p.words[0]))
 		}
 		c.Asset, err = p.name(p.v.Assets, "asset")
-		return firstOf(err, p.once(withAsset, "the asset"))
+		return cmp.Or(err, p.once(withAsset, "the asset"))
 	case may&withModel != 0:
 		c.Model, err = p.name(p.v.Models, "model")
-		return firstOf(err, p.once(withModel, "the model"))
+		return cmp.Or(err, p.once(withModel, "the model"))
 	}
 	return p.end()
 }
@@ -384,7 +376,7 @@ func (p *parser) use(c *Command) (err error) {
 		}
 		p.skip()
 	}
-	return firstOf(err, p.end())
+	return cmp.Or(err, p.end())
 }
 
 // spanWords may stand before a horizon.

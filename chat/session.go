@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/micro-quant/mqc/forecast"
@@ -22,10 +21,11 @@ type Model struct {
 type Sources struct {
 	series []*market.Series
 	models []Model
-
-	mu   sync.Mutex
-	fits []*fit // of baselines, the oldest first
+	fits   *forecast.Fits
 }
+
+// maxFits is how many fitted baselines are kept.
+const maxFits = 16
 
 // NewSources takes series of one interval, and models, each under a name of its own.
 func NewSources(series []*market.Series, models []Model) (*Sources, error) {
@@ -41,7 +41,7 @@ func NewSources(series []*market.Series, models []Model) (*Sources, error) {
 			errs = append(errs, fmt.Errorf("chat: two models named %s", m.Name))
 		}
 	}
-	return &Sources{series: series, models: models}, errors.Join(errs...)
+	return &Sources{series: series, models: models, fits: forecast.NewFits(series, maxFits)}, errors.Join(errs...)
 }
 
 // Vocabulary holds the names that lines may use.
@@ -228,59 +228,4 @@ func (v *view) draw(ctx context.Context, given []float64) (*forecast.Forecast, e
 		return nil, err
 	}
 	return v.origin.Draw(ctx, o)
-}
-
-// fit is a baseline that is being fitted, or has been.
-type fit struct {
-	name   string
-	before time.Time
-	done   chan struct{}
-	law    forecast.Baseline
-	err    error
-}
-
-// maxFits is how many fitted baselines are kept.
-const maxFits = 16
-
-// baseline fits one of [forecast.BaselineNames], or the pooled HAR, on the candles
-// of all assets with Time < before. The fit goes on when ctx ends: the next question
-// finds it.
-func (s *Sources) baseline(ctx context.Context, name string, before time.Time) (forecast.Baseline, error) {
-	s.mu.Lock()
-	var f *fit
-	for _, have := range s.fits {
-		if have.name == name && have.before.Equal(before) {
-			f = have
-		}
-	}
-	if f == nil {
-		f = &fit{name: name, before: before, done: make(chan struct{})}
-		s.fits = append(s.fits[max(0, len(s.fits)+1-maxFits):], f)
-		go func() {
-			defer close(f.done)
-			f.law, f.err = fitBaseline(s.series, name, before)
-		}()
-	}
-	s.mu.Unlock()
-	select {
-	case <-f.done:
-		return f.law, f.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func fitBaseline(series []*market.Series, name string, before time.Time) (forecast.Baseline, error) {
-	if name == forecast.NamePooledHAR {
-		law, err := forecast.FitPooledHAR(series, before)
-		if err != nil {
-			return nil, err // a nil *PooledHAR is no nil Baseline
-		}
-		return law, nil
-	}
-	laws, err := forecast.FitBaselines(series, before, name)
-	if err != nil {
-		return nil, err
-	}
-	return laws[0], nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
@@ -127,6 +128,16 @@ func (f *Forecast) add(paths []predict.Path) {
 		}
 	}
 	f.Paths = append(f.Paths, paths...)
+}
+
+// Border is the date before which a rival is fitted: where the validation of the
+// model begins, or right after what is known, whichever is earlier.
+func (o *Origin) Border() time.Time {
+	border := o.Series.Candles[len(o.Series.Candles)-1].Time.Add(time.Nanosecond)
+	if from := o.m.Bundle.Split.ValFrom; !from.IsZero() && from.Before(border) {
+		return from
+	}
+	return border
 }
 
 // Density is the exact law of the next log return, at a temperature of the logits.

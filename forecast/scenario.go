@@ -3,6 +3,7 @@ package forecast
 import (
 	"math"
 
+	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/score"
 )
@@ -39,6 +40,19 @@ func (f *Forecast) condition(given, logs []float64) {
 		paths[i] = f.Paths[at]
 	}
 	f.Paths = paths
+}
+
+// Along is f with paths of given cumulative log returns (paths, horizon), such as
+// those of a [Baseline], which are closes alone.
+func (f *Forecast) Along(returns [][]float64) *Forecast {
+	other := *f
+	other.Scenario, other.Paths = nil, make([]predict.Path, len(returns))
+	for i, cumulative := range returns {
+		for h, r := range cumulative {
+			other.Paths[i].Candles = append(other.Paths[i].Candles, market.Candle{Time: f.Times[h], Close: f.LastClose * math.Exp(r)})
+		}
+	}
+	return &other
 }
 
 // Share is how often an event holds of the close after a step, from 1, with

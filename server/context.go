@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/market"
-	"github.com/micro-quant/mqc/predict"
 )
 
 // AnaloguesRequest asks for stretches of the past that resemble the newest candles.
@@ -51,7 +49,7 @@ func (s *Server) analogues(_ context.Context, r AnaloguesRequest) (*Analogues, e
 	if most := len(j.known.Candles) - 1; r.Window > most {
 		return nil, huma.Error422UnprocessableEntity(fmt.Sprintf("window %d: there are %d returns until then", r.Window, most))
 	}
-	before := j.border()
+	before := j.at.Border()
 	found, err := j.at.Analogues(s.config.Series, before, r.Window, r.Horizon, r.Count)
 	if errors.Is(err, forecast.ErrNoAnalogues) {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
@@ -64,15 +62,6 @@ func (s *Server) analogues(_ context.Context, r AnaloguesRequest) (*Analogues, e
 		a.Analogues = append(a.Analogues, Analogue{f.Asset, f.Distance, candlesOf(f.Window), candlesOf(f.Followed), f.Returns})
 	}
 	return a, nil
-}
-
-// border is what training dates and known ones end before.
-func (j *job) border() time.Time {
-	last := j.about.From.Add(time.Second)
-	if from := j.model.Bundle.Split.ValFrom; !from.IsZero() && from.Before(last) {
-		return from
-	}
-	return last
 }
 
 // ExplainRequest asks for the likeliest next tokens.
@@ -146,8 +135,11 @@ func (s *Server) compare(ctx context.Context, r CompareRequest) (*Compare, error
 	if err := s.drawn(j, r.Drawing); err != nil {
 		return nil, err
 	}
-	a := &Compare{About: j.about, Baseline: r.Baseline, FittedBefore: j.border(), Realised: j.realised()}
-	b, err := s.fits.get(s.config.Series, a.FittedBefore, r.Baseline)
+	a := &Compare{About: j.about, Baseline: r.Baseline, FittedBefore: j.at.Border(), Realised: j.realised()}
+	b, err := s.fits.Get(ctx, r.Baseline, a.FittedBefore)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
@@ -156,65 +148,7 @@ func (s *Server) compare(ctx context.Context, r CompareRequest) (*Compare, error
 		return nil, err
 	}
 	a.Model = j.calibrated(f, r.ReturnPaths)
-	other, o := *f, j.option
-	other.Paths = pathsOf(b.Paths(j.known, len(j.known.Candles), o.Horizon, o.Samples, o.Seed), j.about.LastClose)
-	a.Other = fanOf(&other, r.ReturnPaths)
+	o := j.option
+	a.Other = fanOf(f.Along(b.Paths(j.known, len(j.known.Candles), o.Horizon, o.Samples, o.Seed)), r.ReturnPaths)
 	return a, ctx.Err()
-}
-
-// pathsOf are those of cumulative log returns after a close.
-func pathsOf(returns [][]float64, last float64) []predict.Path {
-	paths := make([]predict.Path, len(returns))
-	for i, cumulative := range returns {
-		for _, r := range cumulative {
-			paths[i].Candles = append(paths[i].Candles, market.Candle{Close: last * math.Exp(r)})
-		}
-	}
-	return paths
-}
-
-// fits keeps baselines that were fitted, as requests for one asset and date after
-// the other want the same.
-type fits struct {
-	mu   sync.Mutex
-	made map[fitted]*fit
-}
-
-type fitted struct {
-	before int64 // nanoseconds since 1970
-	name   string
-}
-
-type fit struct {
-	once     sync.Once
-	baseline forecast.Baseline
-	err      error
-}
-
-// maxFits bounds their memory.
-const maxFits = 64
-
-func (f *fits) get(series []*market.Series, before time.Time, name string) (forecast.Baseline, error) {
-	key := fitted{before.UnixNano(), name}
-	f.mu.Lock()
-	one := f.made[key]
-	if one == nil {
-		if f.made == nil || len(f.made) == maxFits {
-			f.made = map[fitted]*fit{}
-		}
-		one = &fit{}
-		f.made[key] = one
-	}
-	f.mu.Unlock()
-	one.once.Do(func() {
-		if name == forecast.NamePooledHAR {
-			one.baseline, one.err = forecast.FitPooledHAR(series, before)
-			return
-		}
-		var all []forecast.Baseline
-		if all, one.err = forecast.FitBaselines(series, before, name); one.err == nil {
-			one.baseline = all[0]
-		}
-	})
-	return one.baseline, one.err
 }

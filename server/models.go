@@ -13,10 +13,10 @@ import (
 	"github.com/micro-quant/mqc/forecast"
 )
 
-// Model is a checkpoint with the name that requests have for it.
+// Model is a checkpoint, ready to draw, with the name that requests have for it.
 type Model struct {
-	Name   string
-	Bundle *checkpoint.Bundle
+	Name string
+	*forecast.Model
 }
 
 // maxModels bounds the memory of all weights together.
@@ -31,8 +31,8 @@ func OpenModel(path string) (Model, error) {
 	if err != nil {
 		return Model{}, err
 	}
-	_, err = forecast.NewModel(b)
-	return Model{Name: trimExt(filepath.Base(path)), Bundle: b}, err
+	m, err := forecast.NewModel(b)
+	return Model{Name: trimExt(filepath.Base(path)), Model: m}, err
 }
 
 // ReadModels opens the checkpoints of a folder and of the folders in it, those that

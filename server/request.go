@@ -73,7 +73,7 @@ type About struct {
 // job is a request that was understood.
 type job struct {
 	about  About
-	model  *model
+	model  *forecast.Model
 	whole  *market.Series // beyond what is known, too
 	known  *market.Series
 	at     *forecast.Origin

@@ -5,9 +5,11 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	pathpkg "path"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -176,7 +178,7 @@ type Asset struct {
 
 func (s *Server) listAssets(context.Context, *struct{}) (*AssetList, error) {
 	list := &AssetList{}
-	for _, name := range s.assetNames() {
+	for _, name := range slices.Sorted(maps.Keys(s.assets)) {
 		c := s.assets[name].Candles
 		list.Assets = append(list.Assets, Asset{name, s.assets[name].Interval.String(), len(c), c[0].Time, c[len(c)-1].Time})
 	}

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -122,10 +121,10 @@ type Server struct {
 	config    Config
 	tokenHash [sha256.Size]byte
 	assets    map[string]*market.Series
-	models    map[string]*model
+	models    map[string]*forecast.Model
 	names     []string // of models, the default first
 	slots     chan struct{}
-	fits      fits
+	fits      *forecast.Fits
 	metrics   *metrics
 	api       huma.API
 	handler   http.Handler
@@ -133,11 +132,8 @@ type Server struct {
 	busy sync.RWMutex // read-locked by requests
 }
 
-// model is one that is ready to draw.
-type model struct {
-	*forecast.Model
-	name string
-}
+// maxFits bounds the memory of fitted baselines.
+const maxFits = 64
 
 // batch is how many paths of all requests are decoded together: more gain little.
 const batch = 64
@@ -152,19 +148,16 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, tokenHash: sha256.Sum256([]byte(c.Token)),
-		assets: map[string]*market.Series{}, models: map[string]*model{},
+		assets: map[string]*market.Series{}, models: map[string]*forecast.Model{},
 		slots: make(chan struct{}, c.Limits.Concurrent),
+		fits:  forecast.NewFits(c.Series, maxFits),
 	}
 	for _, series := range c.Series {
 		s.assets[series.Symbol] = series
 	}
 	for _, named := range c.Models {
-		m, err := forecast.NewModel(named.Bundle)
-		if err != nil {
-			return nil, fmt.Errorf("server: model %s: %w", named.Name, err)
-		}
-		m.Share(batch)
-		s.models[named.Name] = &model{m, named.Name}
+		named.Share(batch)
+		s.models[named.Name] = named.Model
 		s.names = append(s.names, named.Name)
 	}
 	s.metrics = newMetrics(s)
@@ -238,14 +231,4 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// assetNames are sorted.
-func (s *Server) assetNames() []string {
-	var names []string
-	for name := range s.assets {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
