@@ -327,11 +327,11 @@ func (v *view) probability(ctx context.Context, a *Answer) error {
 		body.Below = &hi
 	}
 	if lo >= hi {
-		return fmt.Errorf("chat: between %s and %s: no close lies there, the last one is %s", price(lo), price(hi), price(v.last.Close))
+		return fmt.Errorf("chat: between %s and %s: no close lies there, the last one is %s", market.FormatPrice(lo), market.FormatPrice(hi), market.FormatPrice(v.last.Close))
 	}
 	p, least, most := f.Share(horizon, func(c float64) bool { return c > lo && c < hi })
 	a.Fields = []Field{{
-		Name:  fmt.Sprintf("P(%s) after %d candles, on %s", v.c.Event, horizon, f.Times[horizon-1].Format(layout(v.series.Interval))),
+		Name:  fmt.Sprintf("P(%s) after %d candles, on %s", v.c.Event, horizon, f.Times[horizon-1].Format(v.series.Interval.Layout())),
 		Value: score.Number(p), Unit: UnitShare, Lo: &least, Hi: &most,
 	}}
 	if v.model.Bundle.Calibration == nil {

@@ -21,7 +21,7 @@ func (a *Answer) Text() string {
 		line("%s", a.Command)
 	}
 	if !a.From.IsZero() {
-		line("%s, last known candle %s, close %s", a.State.Asset, a.From.Format(layout(a.interval)), price(a.LastClose))
+		line("%s, last known candle %s, close %s", a.State.Asset, a.From.Format(a.interval.Layout()), market.FormatPrice(a.LastClose))
 	}
 	switch {
 	case a.Baseline != nil:
@@ -98,11 +98,6 @@ func grid(b *strings.Builder, rows [][]string) {
 	}
 }
 
-// shown says which steps of a horizon tables show.
-func shown(step, horizon int) bool {
-	return step <= 2 || step == 5 || step == horizon || step%10 == 0
-}
-
 // Quantiles of [Levels] by what they are in a bar.
 const (
 	lowest = iota
@@ -117,12 +112,12 @@ func (a *Answer) fan(b *strings.Builder) {
 	rows := [][]string{{"step", "date", "5%", "25%", "50%", "75%", "95%", "P(up)", bars("5 to 95%")}}
 	s := a.scale(a.Steps)
 	for _, step := range a.Steps {
-		if !shown(step.Step, len(a.Steps)) {
+		if !forecast.Shown(step.Step, len(a.Steps)) {
 			continue
 		}
-		row := []string{strconv.Itoa(step.Step), step.Time.Format(layout(a.interval))}
+		row := []string{strconv.Itoa(step.Step), step.Time.Format(a.interval.Layout())}
 		for _, q := range step.Quantiles {
-			row = append(row, price(q))
+			row = append(row, market.FormatPrice(q))
 		}
 		rows = append(rows, append(row, fmt.Sprintf("%.2f", step.PUp), s.quantiles(step)))
 	}
@@ -138,7 +133,7 @@ func (a *Answer) intervals(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "calibrated at step %d:", a.Steps[i].Step)
 		for _, v := range a.Steps[i].Intervals {
-			fmt.Fprintf(b, "  %.0f%% %s–%s", 100*v.Level, price(v.Lo), price(v.Hi))
+			fmt.Fprintf(b, "  %.0f%% %s–%s", 100*v.Level, market.FormatPrice(v.Lo), market.FormatPrice(v.Hi))
 		}
 		b.WriteByte('\n')
 		return
@@ -150,7 +145,7 @@ func (a *Answer) comparison(b *strings.Builder) {
 	rows := [][]string{{"step", "date", "by", "5%", "50%", "95%", "P(up)", bars("5 to 95%")}}
 	s := a.scale(a.Steps, a.Baseline.Steps)
 	for i, step := range a.Steps {
-		if !shown(step.Step, len(a.Steps)) {
+		if !forecast.Shown(step.Step, len(a.Steps)) {
 			continue
 		}
 		for _, one := range []struct {
@@ -159,13 +154,13 @@ func (a *Answer) comparison(b *strings.Builder) {
 		}{{a.State.Model, step}, {a.Baseline.Name, a.Baseline.Steps[i]}} {
 			q := one.step.Quantiles
 			rows = append(rows, []string{
-				strconv.Itoa(step.Step), step.Time.Format(layout(a.interval)), one.name,
-				price(q[lowest]), price(q[middle]), price(q[highest]), fmt.Sprintf("%.2f", one.step.PUp), s.quantiles(one.step),
+				strconv.Itoa(step.Step), step.Time.Format(a.interval.Layout()), one.name,
+				market.FormatPrice(q[lowest]), market.FormatPrice(q[middle]), market.FormatPrice(q[highest]), fmt.Sprintf("%.2f", one.step.PUp), s.quantiles(one.step),
 			})
 		}
 	}
 	grid(b, rows)
-	fmt.Fprintf(b, "%s fitted on candles before %s\n", a.Baseline.Name, a.Baseline.Before.Format(layout(a.interval)))
+	fmt.Fprintf(b, "%s fitted on candles before %s\n", a.Baseline.Name, a.Baseline.Before.Format(a.interval.Layout()))
 }
 
 // candles shows tokens as little candles on one scale.
@@ -179,7 +174,7 @@ func (a *Answer) candles(b *strings.Builder) {
 		c := t.Candle
 		rows = append(rows, []string{
 			strconv.Itoa(int(t.Token)), fmt.Sprintf("%.2f%%", 100*t.Probability),
-			price(c.Open), price(c.High), price(c.Low), price(c.Close), move(c.Close/a.LastClose - 1), s.candle(c),
+			market.FormatPrice(c.Open), market.FormatPrice(c.High), market.FormatPrice(c.Low), market.FormatPrice(c.Close), move(c.Close/a.LastClose - 1), s.candle(c),
 		})
 	}
 	grid(b, rows)
@@ -189,8 +184,8 @@ func (a *Answer) stretches(b *strings.Builder) {
 	rows := [][]string{{"asset", "from", "to", "distance", "followed by", "until"}}
 	for _, x := range a.Analogues {
 		rows = append(rows, []string{
-			x.Asset, x.Window[0].Time.Format(layout(a.interval)), x.Window[len(x.Window)-1].Time.Format(layout(a.interval)),
-			fmt.Sprintf("%.3f", x.Distance), move(math.Expm1(x.Returns[len(x.Returns)-1])), x.Followed[len(x.Followed)-1].Time.Format(layout(a.interval)),
+			x.Asset, x.Window[0].Time.Format(a.interval.Layout()), x.Window[len(x.Window)-1].Time.Format(a.interval.Layout()),
+			fmt.Sprintf("%.3f", x.Distance), move(math.Expm1(x.Returns[len(x.Returns)-1])), x.Followed[len(x.Followed)-1].Time.Format(a.interval.Layout()),
 		})
 	}
 	grid(b, rows)
@@ -217,7 +212,7 @@ func (a *Answer) models(b *strings.Builder) {
 func (a *Answer) assets(b *strings.Builder) {
 	rows := [][]string{{"asset", "first", "last", "candles", "close", "interval"}}
 	for _, x := range a.Assets {
-		rows = append(rows, []string{x.Symbol, x.First.Format(layout(a.interval)), x.Last.Format(layout(a.interval)), strconv.Itoa(x.Candles), price(x.Close), x.Every.String()})
+		rows = append(rows, []string{x.Symbol, x.First.Format(a.interval.Layout()), x.Last.Format(a.interval.Layout()), strconv.Itoa(x.Candles), market.FormatPrice(x.Close), x.Every.String()})
 	}
 	grid(b, rows)
 }
@@ -317,17 +312,4 @@ func (s scale) candle(c Candle) string {
 	return s.bar(c.Low, min(c.Open, c.Close), max(c.Open, c.Close), c.High, 0, body, 0)
 }
 
-// price prints five significant digits, and all digits before the point.
-func price(x float64) string {
-	digits := max(0, 4-int(math.Floor(math.Log10(x))))
-	return strconv.FormatFloat(x, 'f', min(digits, 12), 64)
-}
-
 func move(x float64) string { return fmt.Sprintf("%+.2f%%", 100*x) }
-
-func layout(interval market.Interval) string {
-	if interval < market.Day {
-		return "2006-01-02 15:04"
-	}
-	return time.DateOnly
-}

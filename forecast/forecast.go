@@ -101,6 +101,11 @@ type Step struct {
 	Intervals []Interval `json:"intervals,omitempty"` // by [Forecast.Calibrate]
 }
 
+// Shown says which steps of a horizon tables show.
+func Shown(step, horizon int) bool {
+	return step <= 2 || step == 5 || step == horizon || step%10 == 0
+}
+
 // Steps returns the quantiles of the close at the given levels, after every
 // step.
 func (f *Forecast) Steps(levels []float64) []Step {

@@ -108,3 +108,11 @@ func roundStep(step time.Duration) Interval {
 	months := math.Round(step.Hours() / 24 / 30.436875) // mean Gregorian month, days
 	return Interval(months) * Month
 }
+
+// Layout is how [time.Time.Format] writes the times of candles.
+func (i Interval) Layout() string {
+	if i < Day {
+		return "2006-01-02 15:04"
+	}
+	return time.DateOnly
+}

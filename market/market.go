@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -59,6 +60,12 @@ func (s *Series) Before(t time.Time) *Series {
 	cut := *s
 	cut.Candles = s.Candles[:n:n]
 	return &cut
+}
+
+// FormatPrice writes five significant digits, and all digits before the point.
+func FormatPrice(x float64) string {
+	digits := max(0, 4-int(math.Floor(math.Log10(x))))
+	return strconv.FormatFloat(x, 'f', min(digits, 12), 64)
 }
 
 // Options say how a file is read where it does not say so itself, and what may

@@ -21,7 +21,10 @@ type Table struct {
 
 func newTable(title string, header ...string) *Table { return &Table{Title: title, Header: header} }
 
-func (t *Table) add(cells ...any) {
+func (t *Table) add(cells ...any) { t.Rows = append(t.Rows, Row(cells...)) }
+
+// Row writes the cells of a row: a float64 with four decimals, all else as it prints.
+func Row(cells ...any) []string {
 	row := make([]string, len(cells))
 	for i, c := range cells {
 		switch v := c.(type) {
@@ -31,7 +34,7 @@ func (t *Table) add(cells ...any) {
 			row[i] = fmt.Sprint(v)
 		}
 	}
-	t.Rows = append(t.Rows, row)
+	return row
 }
 
 func (t *Table) note(format string, args ...any) {

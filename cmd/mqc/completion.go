@@ -18,7 +18,7 @@ import (
 var values = map[string]func() []string{
 	"checkpoint": checkpoints,
 	"in":         checkpoints,
-	"tokenizer":  func() []string { return append(checkpoints(), matches("models/*.safetensors")...) },
+	"tokenizer":  tokenizers,
 	"csv":        assets,
 	"asset":      symbols,
 	"data": func() []string {
@@ -37,6 +37,9 @@ var values = map[string]func() []string{
 	"interval":  func() []string { return []string{"5m", "15m", "1h", "4h", "1d", "1w"} },
 }
 
+// tokenizers are all files that hold one.
+func tokenizers() []string { return append(checkpoints(), matches("models/*.safetensors")...) }
+
 // complete registers values on c and all commands below it.
 func complete(c *cobra.Command) {
 	c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -46,7 +49,8 @@ func complete(c *cobra.Command) {
 			return
 		}
 		err := c.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return list(), directive(list(), typed)
+			found := list()
+			return found, directive(found, typed)
 		})
 		if err != nil {
 			panic(err) // the flag is there, and has none
@@ -54,7 +58,7 @@ func complete(c *cobra.Command) {
 	})
 	if c.Name() == "info" {
 		c.ValidArgsFunction = func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			found := append(checkpoints(), matches("models/*.safetensors")...)
+			found := tokenizers()
 			return found, directive(found, typed)
 		}
 	}

@@ -171,9 +171,7 @@ func writeSeries(out, from string, s *market.Series) error {
 	if err := checkOut(out); err != nil {
 		return err
 	}
-	a, errA := os.Stat(out)
-	b, errB := os.Stat(from)
-	if errA == nil && errB == nil && os.SameFile(a, b) {
+	if same(out, from) {
 		return fmt.Errorf("out: %s is the file that is read: choose another --out", out)
 	}
 	write := market.WriteCSV

@@ -114,7 +114,7 @@ func countChanges(r market.Report) (repaired, dropped int) {
 
 // shortTime prints a time of a series as its interval wants it.
 func shortTime(t time.Time, interval market.Interval) string {
-	return t.Format(timeLayout(time.Duration(interval)))
+	return t.Format(interval.Layout())
 }
 
 // share prints "1 row" or "3 rows".

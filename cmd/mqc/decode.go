@@ -192,7 +192,6 @@ func decodeStream(rows []decodedRow, codec dataset.Codec, s *dataset.Stream, sta
 
 func writeRows(w io.Writer, rows []decodedRow) error {
 	c := csv.NewWriter(w)
-	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	if err := c.Write([]string{"asset", "step", "time", "token", "open", "high", "low", "close", "log_return"}); err != nil {
 		return err
 	}
@@ -201,7 +200,7 @@ func writeRows(w io.Writer, rows []decodedRow) error {
 		if !r.Time.IsZero() {
 			at = r.Time.Format(time.RFC3339)
 		}
-		err := c.Write([]string{r.Asset, strconv.Itoa(r.Step), at, strconv.Itoa(int(r.Token)), number(r.Open), number(r.High), number(r.Low), number(r.Close), number(r.Return)})
+		err := c.Write([]string{r.Asset, strconv.Itoa(r.Step), at, strconv.Itoa(int(r.Token)), exact(r.Open), exact(r.High), exact(r.Low), exact(r.Close), exact(r.Return)})
 		if err != nil {
 			return err
 		}
@@ -237,13 +236,11 @@ func tokenizerPath() string {
 	if _, err := os.Stat(defaultTokenizer); err == nil {
 		return defaultTokenizer
 	}
-	if path := newestCheckpoint(); path != bestModel {
-		return path
-	}
-	if _, err := os.Stat(bestModel); errors.Is(err, fs.ErrNotExist) {
+	path := newestCheckpoint()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return defaultTokenizer // which is what is missing
 	}
-	return bestModel
+	return path
 }
 
 // openCodec reads a tokenizer, the usual one where path is empty.

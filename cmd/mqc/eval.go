@@ -10,6 +10,8 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
+	"github.com/micro-quant/mqc/market"
+	"github.com/micro-quant/mqc/train"
 )
 
 // truthSamples is how many candles of the synthetic market are drawn for each
@@ -73,7 +75,13 @@ was fitted on are refused.`,
 			if level != levelToken && src.Tokens != "" {
 				return usagef(c, "--level %s needs candles: --data %s is a token file", level, data)
 			}
-			results, err := a.scoreLevels(c, src, models, p, level, baselines, drawn, seqLen, truthSamples, a.talk)
+			var series []*market.Series
+			if src.Tokens == "" {
+				if series, err = src.series(); err != nil {
+					return err
+				}
+			}
+			results, err := a.scoreLevels(c, src, series, models, p, level, baselines, drawn, seqLen, a.talk)
 			if err != nil {
 				return err
 			}
@@ -163,12 +171,18 @@ func modelName(path string) string {
 	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 }
 
-// scoreTable scores models on a part of a source, with the truth of a synthetic
-// market, which is sampled so many times a state. The split is that of the first
-// model.
-func scoreTable(c *cobra.Command, src source, models []eval.Named, part dataset.Part, seqLen, samples int) (*eval.Table, error) {
+// scoreTable scores models on a part of a source, of which series are the candles,
+// if it has any, with the truth of a synthetic market, which is sampled so many
+// times a state. The split is that of the first model.
+func scoreTable(c *cobra.Command, src source, series []*market.Series, models []eval.Named, part dataset.Part, seqLen, samples int) (*eval.Table, error) {
 	first := models[0].Bundle
-	streams, err := src.streams(first, first.Model.Vocab)
+	var streams []*dataset.Stream
+	var err error
+	if src.Tokens != "" {
+		streams, err = src.streams(first, first.Model.Vocab)
+	} else {
+		streams, err = train.Encode(first, series)
+	}
 	if err != nil {
 		return nil, err
 	}

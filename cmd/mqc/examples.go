@@ -112,7 +112,7 @@ func (e *examples) tokens() error {
 	s := e.streams[0]
 	t := newTable("date", "open", "high", "low", "close", "token")
 	for i, c := range s.Candles[:5] {
-		t.add(s.Times[i].Format("2006-01-02"), price(c.Open), price(c.High), price(c.Low), price(c.Close), s.Tokens[i])
+		t.add(s.Times[i].Format("2006-01-02"), market.FormatPrice(c.Open), market.FormatPrice(c.High), market.FormatPrice(c.Low), market.FormatPrice(c.Close), s.Tokens[i])
 	}
 	summary := analysis.Summarize(e.streams, exampleCodes, e.a.seed)
 	e.a.say("%s\n", t)
@@ -192,7 +192,7 @@ func (e *examples) generation() error {
 			if err != nil {
 				return err
 			}
-			e.a.say("%-12s %s  (%s → %s)", how.name, joinTokens(tokens), price(e.streams[0].States[exampleT/2].PrevClose), price(candles[len(candles)-1].Close))
+			e.a.say("%-12s %s  (%s → %s)", how.name, joinTokens(tokens), market.FormatPrice(e.streams[0].States[exampleT/2].PrevClose), market.FormatPrice(candles[len(candles)-1].Close))
 		}
 	}
 	e.a.say("the model has learnt nothing yet; in brackets the close before and the last decoded close")

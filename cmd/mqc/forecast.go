@@ -143,15 +143,15 @@ func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPa
 
 // printForecast shows a fan chart and the quantiles of some steps.
 func (a *app) printForecast(f *forecast.Forecast, series *market.Series, steps []forecast.Step) {
-	a.say("%s from %s, last close %s, %d paths", f.Asset, f.From.Format("2006-01-02"), price(f.LastClose), len(f.Paths))
+	a.say("%s from %s, last close %s, %d paths", f.Asset, f.From.Format("2006-01-02"), market.FormatPrice(f.LastClose), len(f.Paths))
 	a.say("%s\n", a.fan(series, steps))
 	t := newTable("step", "date", "5%", "25%", "50%", "75%", "95%", "P(up)")
 	for _, s := range steps {
-		if !shownStep(s.Step, len(steps)) {
+		if !forecast.Shown(s.Step, len(steps)) {
 			continue
 		}
 		q := s.Quantiles
-		t.add(s.Step, s.Time.Format(timeLayout(time.Duration(series.Interval))), price(q[0]), price(q[1]), price(q[2]), price(q[3]), price(q[4]), fmt.Sprintf("%.2f", s.PUp))
+		t.add(s.Step, s.Time.Format(series.Interval.Layout()), market.FormatPrice(q[0]), market.FormatPrice(q[1]), market.FormatPrice(q[2]), market.FormatPrice(q[3]), market.FormatPrice(q[4]), fmt.Sprintf("%.2f", s.PUp))
 	}
 	a.say("%s", t)
 	a.say("volatility over the horizon: %.1f%% (standard deviation of the log return across paths)", 100*f.Volatility())
@@ -191,12 +191,12 @@ func (a *app) printIntervals(b *checkpoint.Bundle, f *forecast.Forecast, steps [
 	}
 	t := newTable("step", "50%", "80%", "90%", "95%")
 	for _, s := range steps {
-		if !shownStep(s.Step, len(steps)) || len(s.Intervals) == 0 {
+		if !forecast.Shown(s.Step, len(steps)) || len(s.Intervals) == 0 {
 			continue
 		}
 		row := []any{s.Step}
 		for _, i := range s.Intervals {
-			row = append(row, price(i.Lo)+"–"+price(i.Hi))
+			row = append(row, market.FormatPrice(i.Lo)+"–"+market.FormatPrice(i.Hi))
 		}
 		t.add(row...)
 	}
@@ -208,18 +208,13 @@ func (a *app) printIntervals(b *checkpoint.Bundle, f *forecast.Forecast, steps [
 	if next != nil {
 		hi := "∞"
 		if !math.IsInf(float64(next.Hi), 1) {
-			hi = price(float64(next.Hi))
+			hi = market.FormatPrice(float64(next.Hi))
 		}
-		a.say("next close: %s–%s (%.0f%% by adaptive conformal inference on the exact density, after %d outcomes since validation began)", price(next.Lo), hi, 100*next.Level, next.Outcomes)
+		a.say("next close: %s–%s (%.0f%% by adaptive conformal inference on the exact density, after %d outcomes since validation began)", market.FormatPrice(next.Lo), hi, 100*next.Level, next.Outcomes)
 	}
 	if c.Temperature != 1 {
 		a.say("drawn at the calibrated temperature %.3f", c.Temperature)
 	}
-}
-
-// shownStep says which steps of a horizon tables show.
-func shownStep(h, horizon int) bool {
-	return h == 1 || h == 2 || h == 5 || h == horizon || h%10 == 0
 }
 
 // fan draws the past closes and the quantiles to come.
@@ -257,29 +252,18 @@ func (a *app) colour() bool {
 	return ok && !off && term.IsTerminal(int(f.Fd()))
 }
 
-// price prints five significant digits, and all digits before the point.
-func price(x float64) string {
-	digits := max(0, 4-int(math.Floor(math.Log10(x))))
-	return strconv.FormatFloat(x, 'f', min(digits, 12), 64)
-}
-
-func timeLayout(interval time.Duration) string {
-	if interval < 24*time.Hour {
-		return "2006-01-02 15:04"
-	}
-	return "2006-01-02"
-}
+// exact writes all digits of a number.
+func exact(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
 // writePaths writes every candle of every path.
 func writePaths(w io.Writer, f *forecast.Forecast) error {
 	c := csv.NewWriter(w)
-	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	if err := c.Write([]string{"path", "step", "time", "open", "high", "low", "close"}); err != nil {
 		return err
 	}
 	for i, p := range f.Paths {
 		for h, k := range p.Candles {
-			err := c.Write([]string{strconv.Itoa(i), strconv.Itoa(h + 1), k.Time.Format(time.RFC3339), number(k.Open), number(k.High), number(k.Low), number(k.Close)})
+			err := c.Write([]string{strconv.Itoa(i), strconv.Itoa(h + 1), k.Time.Format(time.RFC3339), exact(k.Open), exact(k.High), exact(k.Low), exact(k.Close)})
 			if err != nil {
 				return err
 			}

@@ -109,7 +109,7 @@ func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data 
 		})
 	}
 	t := newTable("asset", "from", "until", "5%", "25%", "50%", "75%", "95%", "P(up)", "volatility")
-	layout := timeLayout(time.Duration(series[0].Interval))
+	layout := series[0].Interval.Layout()
 	for _, l := range append(lines, all) {
 		row := []any{l.Asset, l.From.Format(layout), l.Until.Format(layout)}
 		for _, q := range l.Quantiles {
@@ -238,10 +238,9 @@ func (noTable) write(*forecast.Forecast) error { return nil }
 type csvTable struct{ *csv.Writer }
 
 func (t csvTable) write(f *forecast.Forecast) error {
-	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	for i, p := range f.Paths {
 		for h, k := range p.Candles {
-			err := t.Write([]string{f.Asset, strconv.Itoa(i), strconv.Itoa(h + 1), k.Time.Format(time.RFC3339), number(k.Open), number(k.High), number(k.Low), number(k.Close)})
+			err := t.Write([]string{f.Asset, strconv.Itoa(i), strconv.Itoa(h + 1), k.Time.Format(time.RFC3339), exact(k.Open), exact(k.High), exact(k.Low), exact(k.Close)})
 			if err != nil {
 				return err
 			}

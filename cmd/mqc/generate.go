@@ -102,7 +102,7 @@ func (a *app) continueTokens(ctx context.Context, b *checkpoint.Bundle, tokens [
 	if err != nil {
 		return nil, err
 	}
-	a.talk("the model sees more than tokens: they are taken for the candles of an unknown asset up to %s, after average volatility", last.Format(timeLayout(time.Duration(interval))))
+	a.talk("the model sees more than tokens: they are taken for the candles of an unknown asset up to %s, after average volatility", last.Format(interval.Layout()))
 	paths, err := predict.Paths(ctx, b.Runner(), codec, s, len(tokens), len(tokens), g)
 	if err != nil {
 		return nil, err

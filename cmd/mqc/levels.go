@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/report"
 )
@@ -32,12 +34,13 @@ type levelResult struct {
 	table any
 }
 
-// scoreLevels scores a level, or all. With all of them what does not fit the models
-// is left out, which leftOut is told.
-func (a *app) scoreLevels(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, seqLen, samples int, leftOut func(format string, args ...any)) ([]levelResult, error) {
+// scoreLevels scores a level, or all. series are the candles of src, nil where it
+// is a token file. With all levels what does not fit the models is left out, which
+// leftOut is told.
+func (a *app) scoreLevels(c *cobra.Command, src source, series []*market.Series, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, seqLen int, leftOut func(format string, args ...any)) ([]levelResult, error) {
 	var results []levelResult
 	if level == levelToken || level == levelAll {
-		table, err := scoreTable(c, src, models, part, seqLen, samples)
+		table, err := scoreTable(c, src, series, models, part, seqLen, truthSamples)
 		switch {
 		case level == levelAll && (errors.Is(err, eval.ErrTokenizers) || errors.Is(err, gpt.ErrNoLogits)):
 			leftOut("level token left out: %v", err)
@@ -50,78 +53,49 @@ func (a *app) scoreLevels(c *cobra.Command, src source, models []eval.Named, par
 	if level == levelToken {
 		return results, nil
 	}
-	more, err := a.contest(c, src, models, part, level, baselines, paths, leftOut)
+	more, err := a.contest(c, series, models, part, level, baselines, paths, leftOut)
 	return append(results, more...), err
 }
 
 // contest runs the levels that look at returns.
-func (a *app) contest(c *cobra.Command, src source, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, leftOut func(format string, args ...any)) ([]levelResult, error) {
-	series, err := src.series()
-	if err != nil {
-		return nil, err
-	}
-	contest, err := eval.NewContest(c.Context(), models, series, part, eval.Options{Baselines: baselines})
+func (a *app) contest(c *cobra.Command, series []*market.Series, models []eval.Named, part dataset.Part, level string, baselines []string, paths eval.PathOptions, leftOut func(format string, args ...any)) ([]levelResult, error) {
+	ctx := c.Context()
+	contest, err := eval.NewContest(ctx, models, series, part, eval.Options{Baselines: baselines})
 	if err != nil {
 		return nil, err
 	}
 	if contest.Note != "" {
 		leftOut("%s", contest.Note)
 	}
-	wanted := func(l string) bool { return level == levelAll || level == l }
+	paths.Seed = a.seed
 	var results []levelResult
-	if wanted(levelDensity) {
-		t, err := contest.Densities(c.Context())
+	for _, l := range []struct {
+		name   string
+		score  func() (any, error)
+		unless []error // what leaves it out where all levels are wanted
+	}{
+		{levelDensity, func() (any, error) { return contest.Densities(ctx) }, nil},
+		{levelRange, func() (any, error) { return contest.Ranges(ctx) }, []error{gpt.ErrNoLogits, predict.ErrNoRanges}},
+		{levelVolatility, func() (any, error) { return contest.Volatility(ctx) }, nil},
+		{levelDirection, func() (any, error) { return contest.Direction(ctx) }, nil},
+		{levelCross, func() (any, error) { return contest.CrossSection(ctx) }, nil},
+		{levelPath, func() (any, error) { return contest.Paths(ctx, paths) }, []error{gpt.ErrNoLogits}},
+	} {
+		if level != levelAll && level != l.name {
+			continue
+		}
+		table, err := l.score()
+		if level == levelAll && slices.ContainsFunc(l.unless, func(reason error) bool { return errors.Is(err, reason) }) {
+			leftOut("level %s left out: %v", l.name, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, levelResult{levelDensity, t})
-	}
-	if wanted(levelRange) {
-		t, err := contest.Ranges(c.Context())
-		switch {
-		case level == levelAll && (errors.Is(err, gpt.ErrNoLogits) || errors.Is(err, predict.ErrNoRanges)):
-			leftOut("level range left out: %v", err)
-		case err != nil:
-			return nil, err
-		default:
-			if t.Note != "" {
-				leftOut("%s", t.Note)
-			}
-			results = append(results, levelResult{levelRange, t})
+		if t, ok := table.(*eval.RangeTable); ok && t.Note != "" {
+			leftOut("%s", t.Note)
 		}
-	}
-	if wanted(levelVolatility) {
-		t, err := contest.Volatility(c.Context())
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, levelResult{levelVolatility, t})
-	}
-	if wanted(levelDirection) {
-		t, err := contest.Direction(c.Context())
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, levelResult{levelDirection, t})
-	}
-	if wanted(levelCross) {
-		t, err := contest.CrossSection(c.Context())
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, levelResult{levelCross, t})
-	}
-	if wanted(levelPath) {
-		paths.Seed = a.seed
-		t, err := contest.Paths(c.Context(), paths)
-		switch {
-		case level == levelAll && errors.Is(err, gpt.ErrNoLogits):
-			leftOut("level path left out: %v", err)
-		case err != nil:
-			return nil, err
-		default:
-			results = append(results, levelResult{levelPath, t})
-		}
+		results = append(results, levelResult{l.name, table})
 	}
 	return results, nil
 }

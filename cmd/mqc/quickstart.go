@@ -169,7 +169,7 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		return err
 	}
 
-	table, err := scoreTable(c, src, models, dataset.Val, 0, q.truthSamples)
+	table, err := scoreTable(c, src, series, models, dataset.Val, 0, q.truthSamples)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (a *app) quickReport(c *cobra.Command, q quickConfig, src source, series []
 	a.talk("report: densities and paths beside the baselines")
 	last := len(models) - 1
 	models, paths = []eval.Named{models[0], models[last]}, []string{paths[0], paths[last]}
-	scored, err := a.contest(c, src, models, dataset.Val, levelAll, []string{"GARCH-t"}, q.report, a.talk)
+	scored, err := a.contest(c, series, models, dataset.Val, levelAll, []string{"GARCH-t"}, q.report, a.talk)
 	if err != nil {
 		return "", err
 	}

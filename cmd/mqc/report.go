@@ -72,7 +72,7 @@ recorded as mqc eval records its readings.`,
 			if err != nil {
 				return err
 			}
-			results, notes, err := a.allLevels(c, src, models, p, baselines, drawn, truthSamples)
+			results, notes, err := a.allLevels(c, src, series, models, p, baselines, drawn)
 			if err != nil {
 				return err
 			}
@@ -163,8 +163,8 @@ func (a *app) printVerdicts(card *report.Card) {
 }
 
 // allLevels are the tables of eval --level all, and what was left out of them.
-func (a *app) allLevels(c *cobra.Command, src source, models []eval.Named, part dataset.Part, baselines []string, paths eval.PathOptions, samples int) (r report.Results, notes []string, err error) {
-	scored, err := a.scoreLevels(c, src, models, part, levelAll, baselines, paths, 0, samples, func(format string, args ...any) {
+func (a *app) allLevels(c *cobra.Command, src source, series []*market.Series, models []eval.Named, part dataset.Part, baselines []string, paths eval.PathOptions) (r report.Results, notes []string, err error) {
+	scored, err := a.scoreLevels(c, src, series, models, part, levelAll, baselines, paths, 0, func(format string, args ...any) {
 		notes = append(notes, fmt.Sprintf(format, args...)+".")
 	})
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
+
+	"github.com/micro-quant/mqc/report"
 )
 
 // textTable is a table without borders, numbers to the right. One that is wider
@@ -18,18 +20,7 @@ type textTable struct {
 
 func newTable(header ...string) *textTable { return &textTable{header: header} }
 
-func (t *textTable) add(cells ...any) {
-	row := make([]string, len(cells))
-	for i, c := range cells {
-		switch v := c.(type) {
-		case float64:
-			row[i] = fmt.Sprintf("%.4f", v)
-		default:
-			row[i] = fmt.Sprint(v)
-		}
-	}
-	t.rows = append(t.rows, row)
-}
+func (t *textTable) add(cells ...any) { t.rows = append(t.rows, report.Row(cells...)) }
 
 func (t *textTable) String() string {
 	text := t.grid()
