@@ -126,12 +126,12 @@ func readContainer(file io.ReaderAt, size int64, name string, o Options, yield f
 		}
 		text := bufio.NewReaderSize(limit(unzipped, size), 512)
 		if head, _ := text.Peek(512); isTar(head) {
-			return readTar(text, name, o, yield)
+			return readTar(text, size*maxUnpacked, name, o, yield)
 		}
 		yield(result(readText(text, unpackedSize(file, size), name, o)))
 		return nil
 	case isTar(start):
-		return readTar(io.NewSectionReader(file, 0, size), name, o, yield)
+		return readTar(io.NewSectionReader(file, 0, size), size, name, o, yield)
 	}
 	for _, known := range []struct{ magic, name string }{
 		{"BZh", "bzip2"}, {"\xfd7zXZ", "xz"}, {"\x28\xb5\x2f\xfd", "zstd"}, {"7z\xbc\xaf", "7-Zip"}, {"Rar!", "RAR"},
@@ -160,7 +160,8 @@ func isTar(start []byte) bool {
 	return len(start) >= 512 && string(start[257:262]) == "ustar"
 }
 
-func readTar(r io.Reader, name string, o Options, yield func(File) bool) error {
+// readTar reads the members of an archive of at most so many bytes: headers lie.
+func readTar(r io.Reader, size int64, name string, o Options, yield func(File) bool) error {
 	archive := tar.NewReader(r)
 	read := false
 	for {
@@ -176,7 +177,7 @@ func readTar(r io.Reader, name string, o Options, yield func(File) bool) error {
 			continue
 		}
 		read = true
-		if !yield(readMember(archive, member.Size, name+"/"+member.Name, o)) {
+		if !yield(readMember(archive, min(member.Size, size), name+"/"+member.Name, o)) {
 			return nil
 		}
 	}

@@ -216,6 +216,27 @@ func tarred(t testing.TB, names ...string) []byte {
 	return packed.Bytes()
 }
 
+// What the header of a member says of its size is no reason to make room for it.
+func TestTarMemberThatIsNotAsLargeAsItSays(t *testing.T) {
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	if err := w.WriteHeader(&tar.Header{Name: "F.csv", Typeflag: tar.TypeReg, Size: 1 << 50, Mode: 0o600, Format: tar.FormatGNU}); err != nil {
+		t.Fatal(err)
+	}
+	text := plainHeader
+	for i := range 4000 {
+		text += day(2000, 1, 1).AddDate(0, 0, i).Format(time.DateOnly) + ",10,12,9,11,500\n"
+	}
+	w.Write([]byte(text))
+	path := filepath.Join(t.TempDir(), "F.tar")
+	if err := os.WriteFile(path, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ReadFile(path, Options{}); err == nil || !strings.Contains(err.Error(), "F.tar: tar: ") {
+		t.Errorf("ReadFile = %v, want a fault of the archive", err)
+	}
+}
+
 func TestArchives(t *testing.T) {
 	dir := t.TempDir()
 	put := func(name string, text []byte) string {

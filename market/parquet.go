@@ -133,7 +133,7 @@ func (t *table) readColumns(file *parquet.File) error {
 				return err
 			}
 		}
-		toTime, err := timeOf(columns[at.time], clock)
+		toTime, err := t.columnTime(columns[at.time], clock)
 		if err != nil {
 			return err
 		}
@@ -193,10 +193,28 @@ func (t *table) readColumns(file *parquet.File) error {
 			}
 		}
 	}
-	if clock != nil && clock.pending {
+	if clock == nil {
+		return nil
+	}
+	if clock.pending {
 		return errDateOrder
 	}
+	t.byZone = clock.zoned || clock.form == formEpoch || isInstant(columns[at.time])
 	return nil
+}
+
+// isInstant reports whether a column holds times in UTC, and not those that some
+// clock shows.
+func isInstant(column *parquet.Column) bool {
+	if column.Type().Kind() == parquet.Int96 {
+		return true
+	}
+	logical := column.Type().LogicalType()
+	if logical == nil {
+		return false
+	}
+	stamp, isStamp := logical.Value.(*format.TimestampType)
+	return isStamp && stamp.IsAdjustedToUTC
 }
 
 // eachValue visits the values of a column chunk, of which there must be rows.
@@ -279,8 +297,8 @@ func columnClock(column *parquet.Column, chunk parquet.ColumnChunk, rows int64, 
 	return newClock(samples, o.DateOrder)
 }
 
-// timeOf says how the values of a column become times.
-func timeOf(column *parquet.Column, clock *clock) (func(parquet.Value) (time.Time, error), error) {
+// columnTime says how the values of a column become times.
+func (t *table) columnTime(column *parquet.Column, clock *clock) (func(parquet.Value) (time.Time, error), error) {
 	typed := typedTime(column)
 	switch kind := column.Type().Kind(); kind {
 	case parquet.Int32, parquet.Int64, parquet.Int96, parquet.ByteArray:
@@ -292,10 +310,10 @@ func timeOf(column *parquet.Column, clock *clock) (func(parquet.Value) (time.Tim
 		case v.IsNull():
 			return time.Time{}, errors.New("missing")
 		case typed == nil:
-			return clock.parse(v.String())
+			return t.timeOf(clock, v.String())
 		}
-		t := typed(v)
-		return t, checkYear(t)
+		at := typed(v)
+		return at, checkYear(at)
 	}, nil
 }
 

@@ -137,3 +137,40 @@ type epochRow struct {
 	Open, High, Low, Close float64
 	Volume                 float64
 }
+
+// Dates as text are month first once one of them tells, those before it too.
+func TestParquetDatesTurnMonthFirst(t *testing.T) {
+	var rows []textRow
+	text := plainHeader
+	for _, date := range []string{"12/11/2023", "12/12/2023", "12/13/2023", "12/14/2023", "12/15/2023"} {
+		rows = append(rows, textRow{"F", date, 10, 12, 9, 11, 500})
+		text += date + ",10,12,9,11,500\n"
+	}
+	var packed bytes.Buffer
+	if err := parquet.Write(&packed, rows); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := readBytes(packed.Bytes(), "F.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, _ := readOption(t, text, Options{}); !sameCandles(got.Candles, want.Candles) || !got.Candles[0].Time.Equal(day(2023, 12, 11)) {
+		t.Errorf("%v, want %v", got.Candles, want.Candles)
+	}
+}
+
+// A column of instants keeps them, whatever zone times without one are in.
+func TestParquetInstantsKeepTheirZone(t *testing.T) {
+	s := &Series{Symbol: "F", Interval: Hour}
+	for hour := range 5 {
+		s.Candles = append(s.Candles, Candle{Time: day(2024, 1, 2).Add(time.Duration(14+hour) * time.Hour), Open: 1, High: 1, Low: 1, Close: 1, Volume: 1})
+	}
+	var packed bytes.Buffer
+	if err := WriteParquet(&packed, s); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := readWith(bytes.NewReader(packed.Bytes()), "F.parquet", Options{Zone: time.FixedZone("five hours behind", -5*3600)})
+	if err != nil || !sameCandles(got.Candles, s.Candles) {
+		t.Errorf("%v, %v, want %v", got, err, s)
+	}
+}

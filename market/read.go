@@ -170,6 +170,25 @@ func isFooter(cells []string) bool {
 	return first != "" && letters(first) > 0 && strings.TrimSpace(strings.Join(cells[1:], "")) == ""
 }
 
+// timeOf reads the time of a row, and turns those before it where it tells that
+// they were month first.
+func (t *table) timeOf(c *clock, text string) (time.Time, error) {
+	at, err := c.parse(text)
+	if err != nil || !c.flipped {
+		return at, err
+	}
+	c.flipped = false
+	for i := range t.candles {
+		t.candles[i].Time = flip(t.candles[i].Time)
+	}
+	for i := range t.changes {
+		if !t.changes[i].Time.IsZero() {
+			t.changes[i].Time = flip(t.changes[i].Time)
+		}
+	}
+	return at, nil
+}
+
 // readRow reads one row; line is its number.
 func (t *table) readRow(cells []string, d *dialect, line int32) error {
 	at := d.at
@@ -183,20 +202,9 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 		t.fault(line, c.Time, byDrop, "time", "empty")
 		return nil
 	}
-	if c.Time, err = d.clock.parse(text); err != nil {
+	if c.Time, err = t.timeOf(d.clock, text); err != nil {
 		t.fault(line, c.Time, byDrop, "time", "%v", err)
 		return nil
-	}
-	if d.clock.flipped {
-		d.clock.flipped = false
-		for i := range t.candles {
-			t.candles[i].Time = flip(t.candles[i].Time)
-		}
-		for i := range t.changes {
-			if !t.changes[i].Time.IsZero() {
-				t.changes[i].Time = flip(t.changes[i].Time)
-			}
-		}
 	}
 	if at.ticker >= 0 {
 		ticker := strings.TrimSpace(cells[at.ticker])

@@ -188,7 +188,7 @@ func describe(s *market.Series, split dataset.Split, part dataset.Part) (Asset, 
 		a.First, a.Last = s.Candles[0].Time, s.Candles[n-1].Time
 	}
 	from, to := partOf(s, split, part)
-	a.Targets = to - max(from, 1)
+	a.Targets = max(0, to-max(from, 1))
 	if s.Path == "" {
 		return a, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
@@ -146,5 +147,15 @@ func TestPartOf(t *testing.T) {
 		if from, to := partOf(s, split, dataset.Part(part)); from != want[0] || to != want[1] {
 			t.Errorf("part %d is [%d, %d), want %v", part, from, to, want)
 		}
+	}
+}
+
+// A share that was listed after the part has no candles in it.
+func TestAssetListedAfterThePart(t *testing.T) {
+	first := time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
+	s := &market.Series{Symbol: "NEW", Interval: market.Day, Candles: []market.Candle{{Time: first}, {Time: first.AddDate(0, 0, 1)}}}
+	a, err := describe(s, dataset.Split{ValFrom: first.AddDate(-2, 0, 0), TestFrom: first.AddDate(-1, 0, 0)}, dataset.Val)
+	if err != nil || a.Targets != 0 {
+		t.Errorf("%d targets, %v, want none", a.Targets, err)
 	}
 }

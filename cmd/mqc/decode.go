@@ -289,9 +289,12 @@ func openStreams(data, tokenizer string, need bool) ([]*dataset.Stream, *checkpo
 			return streams, nil, meta.Vocabulary, nil
 		}
 	}
+	if tokenizer == "" {
+		tokenizer = tokenizerPath()
+	}
 	b, _, err := openCodec(tokenizer)
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	return streams, b, meta.Vocabulary, sameTokenizer(src.Tokens, meta, b)
+	return streams, b, meta.Vocabulary, fitsTokenizer(src.Tokens, meta, tokenizer, b)
 }

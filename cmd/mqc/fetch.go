@@ -228,7 +228,7 @@ func (m *fetchMeter) observe(e feed.Event) {
 	const often = 20 // pages to a line where there is no terminal
 	m.pages++
 	switch text := fmt.Sprintf("%s: %d candles, to %s", e.Symbol, e.Candles, e.Until.Format("2006-01-02")); {
-	case m.a.terminal():
+	case m.a.terminal() && !m.a.quiet:
 		fmt.Fprintf(m.a.err, "\r\x1b[K%s", text)
 		m.open = true
 	case m.pages%often == 0:

@@ -276,10 +276,7 @@ func (a *app) openTokens(path, tokenizerPath string, split dataset.Split) (*chec
 		if bundle, err = openTokenizer(tokenizerPath, split); err != nil {
 			return nil, nil, err
 		}
-		if n := bundle.Tokenizer.Codes(); meta.Vocabulary > n {
-			return nil, nil, fmt.Errorf("tokens: %s has a vocabulary of %d, the tokenizer %s has %d codes", path, meta.Vocabulary, tokenizerPath, n)
-		}
-		if err := sameTokenizer(path, meta, bundle); err != nil {
+		if err := fitsTokenizer(path, meta, tokenizerPath, bundle); err != nil {
 			return nil, nil, err
 		}
 	} else if !split.ValFrom.IsZero() {
@@ -289,6 +286,15 @@ func (a *app) openTokens(path, tokenizerPath string, split dataset.Split) (*chec
 		bundle.Split.Apply(s)
 	}
 	return bundle, streams, nil
+}
+
+// fitsTokenizer refuses a token file with tokens that the tokenizer of a bundle has
+// not, or that another one made.
+func fitsTokenizer(path string, meta dataset.Meta, tokenizerPath string, b *checkpoint.Bundle) error {
+	if n := b.Tokenizer.Codes(); meta.Vocabulary > n {
+		return fmt.Errorf("tokens: %s has a vocabulary of %d, the tokenizer %s has %d codes", path, meta.Vocabulary, tokenizerPath, n)
+	}
+	return sameTokenizer(path, meta, b)
 }
 
 // vocabulary is one more than the largest token.
