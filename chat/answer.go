@@ -231,7 +231,7 @@ func (v *view) whatIf(ctx context.Context, a *Answer) error {
 	if few := float64(v.c.Paths) / 10; f.Scenario.Effective < few {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("the paths are worth %.0f of equal weight: draw more for a steadier answer", f.Scenario.Effective))
 	}
-	a.Call = post("/v1/scenario", ScenarioRequest{v.drawRequest(len(f.Times)), v.c.Moves})
+	a.Call = post("/v1/scenario", ScenarioRequest{v.drawRequest(len(f.Times)), given})
 	return nil
 }
 
@@ -316,7 +316,7 @@ func (v *view) probability(ctx context.Context, a *Answer) error {
 		return err
 	}
 	horizon := len(f.Times)
-	body := ProbabilityRequest{DrawRequest: v.drawRequest(horizon), Step: horizon}
+	body := ProbabilityRequest{DrawRequest: v.drawRequest(horizon)}
 	lo, hi := math.Inf(-1), math.Inf(1)
 	if b := v.c.Event.Above; b.Set {
 		lo = b.close(v.last.Close)

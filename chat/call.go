@@ -46,14 +46,13 @@ type DrawRequest struct {
 // ScenarioRequest is the body of POST /v1/scenario.
 type ScenarioRequest struct {
 	DrawRequest
-	Returns []float64 `json:"returns"` // moves of the next closes: -.05 is −5%
+	Returns []float64 `json:"returns"` // log returns of the next closes
 }
 
-// ProbabilityRequest is the body of POST /v1/probability. The close after Step
-// candles is above Above, below Below, or both.
+// ProbabilityRequest is the body of POST /v1/probability. The close at the end of
+// the horizon is above Above, below Below, or both.
 type ProbabilityRequest struct {
 	DrawRequest
-	Step  int      `json:"step"`
 	Above *float64 `json:"above,omitempty"`
 	Below *float64 `json:"below,omitempty"`
 }

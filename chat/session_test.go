@@ -126,14 +126,14 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		},
 		{
 			"what if -5% tomorrow, then flat paths 64",
-			`POST /v1/scenario {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":64,"seed":1,"returns":[-0.05,0]}`, "surprise",
+			`POST /v1/scenario {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":64,"seed":1,"returns":[-0.051293294387550536,0]}`, "surprise",
 		},
 		{
 			"compare with har paths 50",
 			`POST /v1/compare {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":50,"seed":1,"baseline":"HAR-t, pooled"}`, "HAR-t, pooled fitted on candles before",
 		},
 		{"vol next week", `"horizon":5`, "over the last 5 candles"},
-		{"P(close > 100 in 2d)", `POST /v1/probability {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":2,"paths":256,"seed":1,"step":2,"above":100}`, "P(close > 100) after 2 candles"},
+		{"P(close > 100 in 2d)", `POST /v1/probability {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":2,"paths":256,"seed":1,"above":100}`, "P(close > 100) after 2 candles"},
 		{"P(close between 1 and 100000)", `"above":1,"below":100000`, "100.0%"},
 		{"P(down)", `"below":`, "P(down)"},
 		{"show analogues 3 window 10", `POST /v1/analogues {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","window":10,"horizon":4,"count":3}`, "followed by"},
