@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,10 +257,11 @@ func TestPausesBetweenRequests(t *testing.T) {
 
 // A service that hangs, before its answer or in it, is asked again.
 func TestSlowService(t *testing.T) {
-	tries, done := 0, make(chan struct{})
+	var tries atomic.Int64 // a try that was given up may still be served beside the next
+	done := make(chan struct{})
 	defer close(done)
 	source, _ := newSource(t, "yahoo", func(w http.ResponseWriter, r *http.Request) {
-		switch tries++; tries {
+		switch tries.Add(1) {
 		case 1:
 		case 2:
 			fmt.Fprint(w, "{")
@@ -272,7 +274,7 @@ func TestSlowService(t *testing.T) {
 		case <-r.Context().Done():
 		case <-done:
 		}
-	}, func(c *Config) { c.Timeout = 300 * time.Millisecond })
+	}, func(c *Config) { c.Timeout, c.Retries = 300*time.Millisecond, 10 })
 	var faults []string
 	source.(yahoo).Observe = func(e Event) {
 		if e.Fault != nil {
