@@ -30,7 +30,9 @@ func seeds(f *testing.F, others ...[]byte) {
 // checkRead wants a valid series that survives being written, or an error with
 // the name of the file.
 func checkRead(t *testing.T, file []byte, o Options) {
-	err := readContainer(bytes.NewReader(file), int64(len(file)), "fuzz.csv", o, func(f File) bool {
+	c := container{bytes.NewReader(file), int64(len(file)), "fuzz.csv", o}
+	err := c.walk(func(m member) bool {
+		f := m.read()
 		if f.Err != nil {
 			if !strings.HasPrefix(f.Err.Error(), "market: fuzz.csv") {
 				t.Errorf("error without a place: %v", f.Err)

@@ -45,20 +45,21 @@ func ReadCSV(path string) (*Series, Report, error) { return ReadFile(path, Optio
 // decompressed text. What holds no candles gives [ErrNotCandles] after at most
 // 64 KiB, an archive of several files [ErrSeveral].
 func ReadFile(path string, o Options) (*Series, Report, error) {
-	var found []File
-	for f := range ReadEach(path, o) {
-		if found = append(found, f); len(found) > 1 {
-			break
+	var first File
+	var names []string
+	err := walk(path, o, func(m member) bool {
+		if names = append(names, m.name); len(names) == 1 {
+			first = m.read()
 		}
+		return true
+	})
+	if err == nil && len(names) > 1 {
+		err = fmt.Errorf("market: %s: %w: %s", path, ErrSeveral, list(names, 5))
 	}
-	if len(found) > 1 {
-		names, err := members(path)
-		if err != nil {
-			return nil, Report{Path: path}, err
-		}
-		return nil, Report{Path: path}, fmt.Errorf("market: %s: %w: %s", path, ErrSeveral, list(names, 5))
+	if err != nil {
+		return nil, Report{Path: path}, err
 	}
-	return found[0].Series, found[0].Report, found[0].Err
+	return first.Series, first.Report, first.Err
 }
 
 // ReadText reads the candles of one asset from text in columns, not compressed, as
@@ -76,14 +77,21 @@ func ReadText(text []byte, name string, o Options) (*Series, Report, error) {
 // Parquet files by their names, such as a README, are passed over.
 func ReadEach(path string, o Options) iter.Seq[File] {
 	return func(yield func(File) bool) {
-		if err := readEach(path, o, yield); err != nil {
+		if err := walk(path, o, func(m member) bool { return yield(m.read()) }); err != nil {
 			yield(File{Report: Report{Path: path}, Err: err})
 		}
 	}
 }
 
-// readEach returns an error that concerns the whole file.
-func readEach(name string, o Options, yield func(File) bool) error {
+// member is what may hold the candles of one asset: a file, or one in an archive.
+type member struct {
+	name string      // in the archive
+	read func() File // until the next member is visited
+}
+
+// walk visits a file, or the members of an archive, until visit returns false. Its
+// error concerns the file as a whole.
+func walk(name string, o Options, visit func(member) bool) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -102,45 +110,54 @@ func readEach(name string, o Options, yield func(File) bool) error {
 		return fmt.Errorf("market: %w", err)
 	}
 	defer file.Close()
-	return readContainer(file, info.Size(), name, o, yield)
+	c := container{file, info.Size(), name, o}
+	return c.walk(visit)
 }
 
-// readContainer unpacks by the first bytes, whatever the name.
-func readContainer(file io.ReaderAt, size int64, name string, o Options, yield func(File) bool) error {
+// container is a file that is read by its first bytes, whatever its name.
+type container struct {
+	file    io.ReaderAt
+	size    int64
+	name    string
+	options Options
+}
+
+func (c *container) walk(visit func(member) bool) error {
 	start := make([]byte, 512)
-	n, err := file.ReadAt(start, 0)
+	n, err := c.file.ReadAt(start, 0)
 	if err != nil && err != io.EOF {
-		return fmt.Errorf("market: %s: %w", name, err)
+		return fmt.Errorf("market: %s: %w", c.name, err)
 	}
 	start = start[:n]
+	whole := io.NewSectionReader(c.file, 0, c.size)
 	switch {
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")), bytes.HasPrefix(start, []byte("PK\x05\x06")):
-		return readZip(file, size, name, o, yield)
+		return c.walkZip(visit)
 	case bytes.HasPrefix(start, []byte("PAR1")):
-		yield(result(readParquet(file, size, name, o)))
+		visit(member{c.name, func() File { return result(readParquet(c.file, c.size, c.name, c.options)) }})
 		return nil
 	case bytes.HasPrefix(start, []byte("\x1f\x8b")):
-		unzipped, err := gzip.NewReader(io.NewSectionReader(file, 0, size))
+		unzipped, err := gzip.NewReader(whole)
 		if err != nil {
-			return fmt.Errorf("market: %s: gzip: %w", name, err)
+			return fmt.Errorf("market: %s: gzip: %w", c.name, err)
 		}
-		text := bufio.NewReaderSize(limit(unzipped, size), 512)
+		text := bufio.NewReaderSize(limit(unzipped, c.size), 512)
 		if head, _ := text.Peek(512); isTar(head) {
-			return readTar(text, size*maxUnpacked, name, o, yield)
+			return c.walkTar(text, c.size*maxUnpacked, visit)
 		}
-		yield(result(readText(text, unpackedSize(file, size), name, o)))
+		visit(member{c.name, func() File { return result(readText(text, unpackedSize(c.file, c.size), c.name, c.options)) }})
 		return nil
 	case isTar(start):
-		return readTar(io.NewSectionReader(file, 0, size), size, name, o, yield)
+		return c.walkTar(whole, c.size, visit)
 	}
 	for _, known := range []struct{ magic, name string }{
 		{"BZh", "bzip2"}, {"\xfd7zXZ", "xz"}, {"\x28\xb5\x2f\xfd", "zstd"}, {"7z\xbc\xaf", "7-Zip"}, {"Rar!", "RAR"},
 	} {
 		if bytes.HasPrefix(start, []byte(known.magic)) {
-			return fmt.Errorf("market: %s: %w that can be read: it is compressed by %s; unpack it first, or use gzip or zip", name, ErrNotCandles, known.name)
+			return fmt.Errorf("market: %s: %w that can be read: it is compressed by %s; unpack it first, or use gzip or zip", c.name, ErrNotCandles, known.name)
 		}
 	}
-	yield(result(readText(io.NewSectionReader(file, 0, size), size, name, o)))
+	visit(member{c.name, func() File { return result(readText(whole, c.size, c.name, c.options)) }})
 	return nil
 }
 
@@ -160,129 +177,89 @@ func isTar(start []byte) bool {
 	return len(start) >= 512 && string(start[257:262]) == "ustar"
 }
 
-// readTar reads the members of an archive of at most so many bytes: headers lie.
-func readTar(r io.Reader, size int64, name string, o Options, yield func(File) bool) error {
+// walkTar visits the members of an archive of at most so many bytes: headers lie.
+func (c *container) walkTar(r io.Reader, size int64, visit func(member) bool) error {
 	archive := tar.NewReader(r)
-	read := false
+	empty := true
 	for {
-		member, err := archive.Next()
-		if err == io.EOF && !read {
-			return fmt.Errorf("market: %s: %w: an archive without one", name, ErrNotCandles)
+		header, err := archive.Next()
+		if err == io.EOF && empty {
+			return fmt.Errorf("market: %s: %w: an archive without one", c.name, ErrNotCandles)
 		} else if err == io.EOF {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("market: %s: tar: %w", name, err)
+			return fmt.Errorf("market: %s: tar: %w", c.name, err)
 		}
-		if member.Typeflag != tar.TypeReg || !isMember(member.Name) {
+		if header.Typeflag != tar.TypeReg || !isMember(header.Name) {
 			continue
 		}
-		read = true
-		if !yield(readMember(archive, min(member.Size, size), name+"/"+member.Name, o)) {
+		empty = false
+		if !visit(member{header.Name, func() File { return c.readMember(archive, min(header.Size, size), header.Name) }}) {
 			return nil
 		}
 	}
 }
 
-func readZip(file io.ReaderAt, size int64, name string, o Options, yield func(File) bool) error {
-	archive, err := zip.NewReader(file, size)
+func (c *container) walkZip(visit func(member) bool) error {
+	archive, err := zip.NewReader(c.file, c.size)
 	if err != nil {
-		return fmt.Errorf("market: %s: zip: %w", name, err)
+		return fmt.Errorf("market: %s: zip: %w", c.name, err)
 	}
-	read := false
-	for _, member := range archive.File {
-		if strings.HasPrefix(member.Name, "xl/") {
-			return fmt.Errorf("market: %s: %w: it is an Excel workbook: save it as CSV", name, ErrNotCandles)
+	for _, f := range archive.File {
+		if strings.HasPrefix(f.Name, "xl/") {
+			return fmt.Errorf("market: %s: %w: it is an Excel workbook: save it as CSV", c.name, ErrNotCandles)
 		}
 	}
-	for _, member := range archive.File {
-		if member.FileInfo().IsDir() || !isMember(member.Name) {
+	empty := true
+	for _, f := range archive.File {
+		if f.FileInfo().IsDir() || !isMember(f.Name) {
 			continue
 		}
-		read = true
-		at := name + "/" + member.Name
-		r, err := member.Open()
-		if err != nil {
-			err = fmt.Errorf("market: %s: zip: %w", at, err)
-			if !yield(File{Report: Report{Path: at}, Err: err}) {
-				return nil
-			}
-			continue
-		}
-		unpacked := limit(r, int64(min(member.CompressedSize64, uint64(size))))
-		more := yield(readMember(unpacked, 0, at, o))
-		r.Close()
-		if !more {
+		empty = false
+		if !visit(member{f.Name, func() File { return c.readZipped(f) }}) {
 			return nil
 		}
 	}
-	if !read {
-		return fmt.Errorf("market: %s: %w: an archive without one", name, ErrNotCandles)
+	if empty {
+		return fmt.Errorf("market: %s: %w: an archive without one", c.name, ErrNotCandles)
 	}
 	return nil
 }
 
-// readMember reads one member of an archive, which is text, perhaps compressed
-// once more.
-func readMember(r io.Reader, size int64, name string, o Options) File {
+// readZipped reads a member of a zip archive, whose header may lie about its size.
+func (c *container) readZipped(f *zip.File) File {
+	r, err := f.Open()
+	if err != nil {
+		at := c.name + "/" + f.Name
+		return File{Report: Report{Path: at}, Err: fmt.Errorf("market: %s: zip: %w", at, err)}
+	}
+	defer r.Close()
+	return c.readMember(limit(r, int64(min(f.CompressedSize64, uint64(c.size)))), 0, f.Name)
+}
+
+// readMember reads one member of an archive, of so many bytes or 0, which is text,
+// perhaps compressed once more.
+func (c *container) readMember(r io.Reader, size int64, name string) File {
+	at := c.name + "/" + name
 	buffered := bufio.NewReaderSize(r, 512)
 	start, _ := buffered.Peek(4)
 	switch {
 	case bytes.HasPrefix(start, []byte("PAR1")):
-		err := fmt.Errorf("market: %s: Parquet inside of an archive: unpack it first", name)
-		return File{Report: Report{Path: name}, Err: err}
+		return File{Report: Report{Path: at}, Err: fmt.Errorf("market: %s: Parquet inside of an archive: unpack it first", at)}
 	case bytes.HasPrefix(start, []byte("\x1f\x8b")):
 		unzipped, err := gzip.NewReader(buffered)
 		if err != nil {
-			return File{Report: Report{Path: name}, Err: fmt.Errorf("market: %s: gzip: %w", name, err)}
+			return File{Report: Report{Path: at}, Err: fmt.Errorf("market: %s: gzip: %w", at, err)}
 		}
-		return result(readText(limit(unzipped, max(size, 1<<16)), 0, name, o))
+		return result(readText(limit(unzipped, c.size), 0, at, c.options))
 	}
-	return result(readText(buffered, size, name, o))
+	return result(readText(buffered, size, at, c.options))
 }
 
 // isMember goes by the name, and passes over what other programs add.
 func isMember(name string) bool {
 	base := path.Base(name)
 	return !strings.HasPrefix(base, ".") && !strings.HasPrefix(name, "__MACOSX/") && hasExt(base, ".csv", ".txt", ".tsv", ".csv.gz", ".parquet", ".asc", ".prn")
-}
-
-// members lists the files of an archive that could hold candles.
-func members(name string) ([]string, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("market: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("market: %w", err)
-	}
-	var names []string
-	if archive, err := zip.NewReader(file, info.Size()); err == nil {
-		for _, member := range archive.File {
-			if isMember(member.Name) {
-				names = append(names, member.Name)
-			}
-		}
-		return names, nil
-	}
-	var r io.Reader = file
-	if unzipped, err := gzip.NewReader(file); err == nil {
-		r = limit(unzipped, info.Size())
-	} else {
-		file.Seek(0, io.SeekStart)
-	}
-	for archive := tar.NewReader(r); ; {
-		member, err := archive.Next()
-		if err == io.EOF {
-			return names, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("market: %s: tar: %w", name, err)
-		}
-		if isMember(member.Name) {
-			names = append(names, member.Name)
-		}
-	}
 }
 
 // list shows the first names and counts the others.

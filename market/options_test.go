@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -280,6 +282,32 @@ func TestArchives(t *testing.T) {
 		if _, _, err := ReadFile(put(c.name, c.text), Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// A member that is compressed itself may hold as much as one that stands alone.
+func TestALargeMemberThatIsPackedTwice(t *testing.T) {
+	const rows = 400_000
+	var text, packed bytes.Buffer
+	z := gzip.NewWriter(&text)
+	io.WriteString(z, plainHeader)
+	for i := range rows {
+		fmt.Fprintf(z, "%s,10.%03d,12,9,11,500\n", day(2000, 1, 1).Add(time.Duration(i)*time.Minute).Format(time.DateTime), i%1000)
+	}
+	z.Close()
+	archive := zip.NewWriter(&packed)
+	f, err := archive.Create("F.csv.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write(text.Bytes())
+	archive.Close()
+	path := filepath.Join(t.TempDir(), "F.zip")
+	if err := os.WriteFile(path, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err := ReadFile(path, Options{}); err != nil || len(s.Candles) != rows {
+		t.Errorf("ReadFile = %v", err)
 	}
 }
 

@@ -254,7 +254,8 @@ func readWith(r io.Reader, path string, o Options) (*Series, Report, error) {
 		return nil, Report{}, err
 	}
 	var f File
-	if err := readContainer(bytes.NewReader(text), int64(len(text)), path, o, func(got File) bool { f = got; return false }); err != nil {
+	c := container{bytes.NewReader(text), int64(len(text)), path, o}
+	if err := c.walk(func(m member) bool { f = m.read(); return false }); err != nil {
 		return nil, Report{Path: path}, err
 	}
 	return f.Series, f.Report, f.Err
