@@ -12,42 +12,32 @@ import (
 	"github.com/micro-quant/mqc/market"
 )
 
-// binance reads the candles of Binance's spot market, a thousand at a time. A
-// full page of candles that are complete cannot change: it is kept, so that a
-// download that broke asks for no page twice.
-type binance struct{ *client }
-
-var binanceIntervals = map[string]string{
-	"1s": "1s", "1m": "1m", "3m": "3m", "5m": "5m", "15m": "15m", "30m": "30m",
-	"1h": "1h", "2h": "2h", "4h": "4h", "6h": "6h", "8h": "8h", "12h": "12h",
-	"1d": "1d", "3d": "3d", "1w": "1w", "1mo": "1M",
+// binance has the candles of Binance's spot market, a thousand at a time. A full page
+// of candles that are complete cannot change: it is kept, so that a download that
+// broke asks for no page twice.
+var binance = service{
+	base: "https://api.binance.com",
+	intervals: map[string]string{
+		"1s": "1s", "1m": "1m", "3m": "3m", "5m": "5m", "15m": "15m", "30m": "30m",
+		"1h": "1h", "2h": "2h", "4h": "4h", "6h": "6h", "8h": "8h", "12h": "12h",
+		"1d": "1d", "3d": "3d", "1w": "1w", "1mo": "1M",
+	},
+	popular:  []string{"BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT", "LINKUSDT", "TRXUSDT"},
+	download: downloadKlines,
 }
 
 // binancePage is the most candles of an answer.
 const binancePage = 1000
 
-func (b binance) Popular() []string {
-	return []string{"BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT", "LINKUSDT", "TRXUSDT"}
-}
-
-func (b binance) Fetch(ctx context.Context, r Request) (Result, error) {
-	if err := r.Validate(); err != nil {
-		return Result{}, err
-	}
-	interval, err := code(binanceIntervals, r.Interval)
-	if err != nil {
-		return Result{}, b.fail(r, err)
-	}
-	now := b.now()
+func downloadKlines(ctx context.Context, c *client, r Request, interval string) (d download, err error) {
+	now := c.now()
 	from := int64(0) // milliseconds
 	if !r.Start.IsZero() {
 		from = max(0, r.Start.UnixMilli())
 	}
-	var candles []market.Candle
-	fromDisk := 0
 	for {
 		var rows []kline
-		cached, err := b.get(ctx, page{
+		cached, err := c.get(ctx, page{
 			symbol: r.Symbol,
 			path:   "/api/v3/klines",
 			query: url.Values{
@@ -61,25 +51,23 @@ func (b binance) Fetch(ctx context.Context, r Request) (Result, error) {
 			},
 		})
 		if err != nil {
-			return Result{}, b.fail(r, err)
+			return d, err
 		}
-		fromDisk += count(cached)
+		d.cached += count(cached)
 		done := len(rows) < binancePage
 		for _, row := range rows {
 			if row.closes >= now.UnixMilli() || row.Time.After(r.end(now)) {
 				done = true
 				break
 			}
-			candles = append(candles, row.Candle)
+			d.candles = append(d.candles, row.Candle)
 			from = row.closes + 1
 		}
-		b.observe(Event{Symbol: r.Symbol, Candles: len(candles), Until: lastTime(candles)})
+		c.observe(Event{Symbol: r.Symbol, Candles: len(d.candles), Until: lastTime(d.candles)})
 		if done {
-			break
+			return d, nil
 		}
 	}
-	result, err := r.finish(candles, 0, fromDisk)
-	return result, b.fail(r, err)
 }
 
 // kline is a candle of an answer.

@@ -54,32 +54,83 @@ type Source interface {
 	Popular() []string
 }
 
-// services make a source over a client, by name.
-var services = map[string]struct {
-	base   string // address of the service
-	source func(*client) Source
-}{
-	"yahoo":   {"https://query1.finance.yahoo.com", func(c *client) Source { return yahoo{c} }},
-	"binance": {"https://api.binance.com", func(c *client) Source { return binance{c} }},
-	"stooq":   {"https://stooq.com", func(c *client) Source { return stooq{c} }},
+// service is how one service is asked.
+type service struct {
+	base      string            // its address
+	intervals map[string]string // its words for intervals
+	popular   []string
+	download  func(ctx context.Context, c *client, r Request, interval string) (download, error)
 }
+
+// download is what a service has sent: candles that are complete and asked for.
+type download struct {
+	candles []market.Candle
+	skipped int // rows without prices, or twice there
+	cached  int // answers that were on the disk already
+}
+
+var services = map[string]service{"yahoo": yahoo, "binance": binance, "stooq": stooq}
 
 // Names lists the services.
 func Names() []string { return []string{"yahoo", "binance", "stooq"} }
 
 // New returns a service by name. A source is for one goroutine.
 func New(name string, c Config) (Source, error) {
-	service, ok := services[name]
+	how, ok := services[name]
 	if !ok {
 		return nil, fmt.Errorf("feed: source %q: want one of %s", name, strings.Join(Names(), ", "))
 	}
 	if c.BaseURL == "" {
-		c.BaseURL = service.base
+		c.BaseURL = how.base
 	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	return service.source(newClient(name, c)), nil
+	return &source{newClient(name, c), how}, nil
+}
+
+// source is a service behind a client.
+type source struct {
+	*client
+	service
+}
+
+func (s *source) Popular() []string { return s.popular }
+
+func (s *source) Fetch(ctx context.Context, r Request) (Result, error) {
+	if err := r.Validate(); err != nil {
+		return Result{}, err
+	}
+	result, err := s.fetch(ctx, r)
+	if err != nil {
+		return Result{}, fmt.Errorf("feed: %s %s: %w", s.name, r.Symbol, err)
+	}
+	return result, nil
+}
+
+func (s *source) fetch(ctx context.Context, r Request) (Result, error) {
+	interval, err := code(s.intervals, r.Interval)
+	if err != nil {
+		return Result{}, err
+	}
+	d, err := s.download(ctx, s.client, r, interval)
+	if err != nil {
+		return Result{}, err
+	}
+	return d.result(r)
+}
+
+// result checks candles in the order of a service.
+func (d download) result(r Request) (Result, error) {
+	if len(d.candles) < 2 {
+		return Result{}, fmt.Errorf("%d candles, want at least 2: %w", len(d.candles), ErrUnknown)
+	}
+	series := &market.Series{Symbol: r.Symbol, Interval: r.Interval, Candles: d.candles}
+	widened, err := series.Validate()
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Series: series, Widened: widened, Skipped: d.skipped, Cached: d.cached}, nil
 }
 
 // Validate reports what no service can answer.
@@ -121,17 +172,13 @@ func (r Request) keeps(t, now time.Time) bool {
 // asks reports whether a candle of that time is asked for.
 func (r Request) asks(t, now time.Time) bool { return !t.Before(r.Start) && !t.After(r.end(now)) }
 
-// finish checks candles in the order of a service and makes them a result.
-func (r Request) finish(candles []market.Candle, skipped, cached int) (Result, error) {
-	if len(candles) < 2 {
-		return Result{}, fmt.Errorf("%d candles, want at least 2: %w", len(candles), ErrUnknown)
+// maxAge is how old an answer on the disk may be: one about days that are over
+// hardly changes.
+func (r Request) maxAge(now time.Time) time.Duration {
+	if r.end(now).Before(now.Add(-aDay)) {
+		return aDay
 	}
-	s := &market.Series{Symbol: r.Symbol, Interval: r.Interval, Candles: candles}
-	widened, err := s.Validate()
-	if err != nil {
-		return Result{}, err
-	}
-	return Result{Series: s, Widened: widened, Skipped: skipped, Cached: cached}, nil
+	return aMoment
 }
 
 // code returns a service's word for an interval.

@@ -26,7 +26,7 @@ type clock struct {
 }
 
 // newSource is a source that asks a handler, with a clock of its own.
-func newSource(t *testing.T, name string, handler http.HandlerFunc, change func(*Config)) (Source, *clock) {
+func newSource(t *testing.T, name string, handler http.HandlerFunc, change func(*Config)) (*source, *clock) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -46,7 +46,7 @@ func newSource(t *testing.T, name string, handler http.HandlerFunc, change func(
 		k.now = k.now.Add(d)
 		return ctx.Err()
 	}
-	return services[name].source(client), k
+	return &source{client, services[name]}, k
 }
 
 // yahooAnswer is a chart of days of New York, of which today's session runs.
@@ -276,7 +276,7 @@ func TestSlowService(t *testing.T) {
 		}
 	}, func(c *Config) { c.Timeout, c.Retries = 300*time.Millisecond, 10 })
 	var faults []string
-	source.(yahoo).Observe = func(e Event) {
+	source.Observe = func(e Event) {
 		if e.Fault != nil {
 			faults = append(faults, e.Fault.Error())
 		}
@@ -522,7 +522,7 @@ func FuzzAnswers(f *testing.F) {
 
 // sound: what passes as a result is a valid series.
 func sound(t *testing.T, r Request, candles []market.Candle, skipped int) {
-	result, err := r.finish(candles, skipped, 0)
+	result, err := download{candles, skipped, 0}.result(r)
 	if err != nil {
 		return
 	}

@@ -16,46 +16,33 @@ import (
 	"github.com/micro-quant/mqc/market"
 )
 
-// stooq reads the CSV files of Stooq.
-type stooq struct{ *client }
-
-var stooqIntervals = map[string]string{"1d": "d", "1w": "w", "1mo": "m", "3mo": "q"}
-
-func (s stooq) Popular() []string {
-	return []string{"aapl.us", "amzn.us", "googl.us", "jpm.us", "meta.us", "msft.us", "nvda.us", "tsla.us", "v.us", "btc.v"}
+// stooq has CSV files.
+var stooq = service{
+	base:      "https://stooq.com",
+	intervals: map[string]string{"1d": "d", "1w": "w", "1mo": "m", "3mo": "q"},
+	popular:   []string{"aapl.us", "amzn.us", "googl.us", "jpm.us", "meta.us", "msft.us", "nvda.us", "tsla.us", "v.us", "btc.v"},
+	download:  downloadCSV,
 }
 
-func (s stooq) Fetch(ctx context.Context, r Request) (Result, error) {
-	if err := r.Validate(); err != nil {
-		return Result{}, err
-	}
-	interval, err := code(stooqIntervals, r.Interval)
-	if err != nil {
-		return Result{}, s.fail(r, err)
-	}
-	now := s.now()
+func downloadCSV(ctx context.Context, c *client, r Request, interval string) (d download, err error) {
+	now := c.now()
 	query := url.Values{"s": {strings.ToLower(r.Symbol)}, "i": {interval}, "d2": {r.end(now).Format("20060102")}}
 	if !r.Start.IsZero() {
 		query.Set("d1", r.Start.Format("20060102"))
 	}
-	maxAge := aMoment
-	if r.end(now).Before(now.Add(-aDay)) {
-		maxAge = aDay
-	}
-	var candles []market.Candle
-	cached, err := s.get(ctx, page{
-		symbol: r.Symbol, path: "/q/d/l/", query: query, maxAge: maxAge,
+	cached, err := c.get(ctx, page{
+		symbol: r.Symbol, path: "/q/d/l/", query: query, maxAge: r.maxAge(now),
 		parse: func(status int, body []byte) (keep bool, err error) {
-			candles, err = parseStooq(status, body, r, now)
+			d.candles, err = parseStooq(status, body, r, now)
 			return true, err
 		},
 	})
 	if err != nil {
-		return Result{}, s.fail(r, err)
+		return d, err
 	}
-	s.observe(Event{Symbol: r.Symbol, Candles: len(candles), Until: lastTime(candles)})
-	result, err := r.finish(candles, 0, count(cached))
-	return result, s.fail(r, err)
+	d.cached = count(cached)
+	c.observe(Event{Symbol: r.Symbol, Candles: len(d.candles), Until: lastTime(d.candles)})
+	return d, nil
 }
 
 // parseStooq reads Date,Open,High,Low,Close and, where there is one, Volume. The

@@ -16,17 +16,16 @@ import (
 	"github.com/micro-quant/mqc/market/calendar"
 )
 
-// yahoo reads the charts of Yahoo Finance, version 8. Prices are adjusted for
-// splits by the service; for dividends they are by its adjusted closes.
-type yahoo struct{ *client }
-
-var yahooIntervals = map[string]string{
-	"1m": "1m", "2m": "2m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1h", "90m": "90m",
-	"1d": "1d", "1w": "1wk", "1mo": "1mo", "3mo": "3mo",
-}
-
-func (y yahoo) Popular() []string {
-	return []string{"AAPL", "AMZN", "GOOGL", "JPM", "META", "MSFT", "NVDA", "TSLA", "V", "BTC-USD"}
+// yahoo has the charts of Yahoo Finance, version 8. Prices are adjusted for splits
+// by the service; for dividends they are by its adjusted closes.
+var yahoo = service{
+	base: "https://query1.finance.yahoo.com",
+	intervals: map[string]string{
+		"1m": "1m", "2m": "2m", "5m": "5m", "15m": "15m", "30m": "30m", "1h": "1h", "90m": "90m",
+		"1d": "1d", "1w": "1wk", "1mo": "1mo", "3mo": "3mo",
+	},
+	popular:  []string{"AAPL", "AMZN", "GOOGL", "JPM", "META", "MSFT", "NVDA", "TSLA", "V", "BTC-USD"},
+	download: downloadChart,
 }
 
 // chart is the part of an answer that is used. Numbers that may be null are
@@ -50,26 +49,17 @@ type chart struct {
 	}
 }
 
-func (y yahoo) Fetch(ctx context.Context, r Request) (Result, error) {
-	if err := r.Validate(); err != nil {
-		return Result{}, err
-	}
-	interval, err := code(yahooIntervals, r.Interval)
-	if err != nil {
-		return Result{}, y.fail(r, err)
-	}
-	now := y.now()
+func downloadChart(ctx context.Context, c *client, r Request, interval string) (d download, err error) {
+	now := c.now()
 	from, to := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), now.Truncate(24*time.Hour).Add(24*time.Hour)
 	if !r.Start.IsZero() {
 		from = r.Start.Add(-24 * time.Hour) // east of Greenwich a date begins before it
 	}
-	maxAge := aMoment
-	if r.end(now).Before(now.Add(-aDay)) {
-		to, maxAge = r.End.Add(24*time.Hour), aDay
+	maxAge := r.maxAge(now)
+	if maxAge == aDay {
+		to = r.End.Add(24 * time.Hour)
 	}
-	var candles []market.Candle
-	var skipped int
-	cached, err := y.get(ctx, page{
+	cached, err := c.get(ctx, page{
 		symbol: r.Symbol,
 		path:   "/v8/finance/chart/" + url.PathEscape(r.Symbol),
 		query: url.Values{
@@ -78,16 +68,16 @@ func (y yahoo) Fetch(ctx context.Context, r Request) (Result, error) {
 		},
 		maxAge: maxAge,
 		parse: func(status int, body []byte) (keep bool, err error) {
-			candles, skipped, err = parseChart(status, body, r, now)
+			d.candles, d.skipped, err = parseChart(status, body, r, now)
 			return true, err
 		},
 	})
 	if err != nil {
-		return Result{}, y.fail(r, err)
+		return d, err
 	}
-	y.observe(Event{Symbol: r.Symbol, Candles: len(candles), Until: lastTime(candles)})
-	result, err := r.finish(candles, skipped, count(cached))
-	return result, y.fail(r, err)
+	d.cached = count(cached)
+	c.observe(Event{Symbol: r.Symbol, Candles: len(d.candles), Until: lastTime(d.candles)})
+	return d, nil
 }
 
 // parseChart returns the candles of an answer that r asks for; skipped counts
@@ -181,14 +171,6 @@ func decode(body []byte, v any) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// fail names service and symbol.
-func (c *client) fail(r Request, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("feed: %s %s: %w", c.name, r.Symbol, err)
 }
 
 func lastTime(candles []market.Candle) time.Time {

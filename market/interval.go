@@ -70,22 +70,9 @@ func (i *Interval) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// InferInterval returns the median step between increasing times, so that
-// weekends, holidays and gaps do not count. From a day on it is rounded to
-// days, from four weeks on to months. It is 0 if there are fewer than two
-// times or the median step is shorter than a second.
-func InferInterval(times []time.Time) Interval {
-	if len(times) < 2 {
-		return 0
-	}
-	steps := make([]time.Duration, len(times)-1)
-	for i := range steps {
-		steps[i] = times[i+1].Sub(times[i])
-	}
-	return medianStep(steps)
-}
-
-// medianStep sorts the steps; without one it is 0.
+// medianStep is the median of steps, which it sorts, so that weekends, holidays and
+// gaps do not count: 0 without one, or if it is shorter than a second. From a day on
+// it is rounded to days, from four weeks on to months.
 func medianStep(steps []time.Duration) Interval {
 	if len(steps) == 0 {
 		return 0

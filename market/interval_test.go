@@ -23,7 +23,7 @@ func TestIntervalText(t *testing.T) {
 	}
 }
 
-func TestInferInterval(t *testing.T) {
+func TestMedianStep(t *testing.T) {
 	weekdays := SyntheticConfig{Candles: 20, Interval: Day, Start: day(2024, 1, 1)}.times()
 	months := []time.Time{}
 	for m := range 14 {
@@ -52,8 +52,12 @@ func TestInferInterval(t *testing.T) {
 		"none":     {nil, 0},
 		"same":     {[]time.Time{day(2024, 1, 1), day(2024, 1, 1)}, 0},
 	} {
-		if got := InferInterval(c.times); got != c.want {
-			t.Errorf("InferInterval(%s) = %v, want %v", name, got, c.want)
+		var steps []time.Duration
+		for i := 1; i < len(c.times); i++ {
+			steps = append(steps, c.times[i].Sub(c.times[i-1]))
+		}
+		if got := medianStep(steps); got != c.want {
+			t.Errorf("medianStep(%s) = %v, want %v", name, got, c.want)
 		}
 	}
 }

@@ -82,17 +82,6 @@ func (c *Calendar) NextDate(date time.Time) time.Time {
 	return date
 }
 
-// Next returns the first session that opens after the instant t.
-func (c *Calendar) Next(t time.Time) Session {
-	date := Date(t.In(c.zone)).Add(-day)
-	for {
-		date = c.NextDate(date)
-		if s, _ := c.Session(date); s.Open.After(t) {
-			return s
-		}
-	}
-}
-
 // Sessions yields the sessions from one date to another, both included.
 func (c *Calendar) Sessions(from, to time.Time) iter.Seq[Session] {
 	return func(yield func(Session) bool) {

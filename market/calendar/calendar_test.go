@@ -216,24 +216,7 @@ func TestInfer(t *testing.T) {
 	}
 }
 
-func TestNext(t *testing.T) {
-	newYork := calendar.NYSE.Zone()
-	at := func(y int, m time.Month, d, h, min int) time.Time { return time.Date(y, m, d, h, min, 0, 0, newYork) }
-	for _, c := range []struct {
-		name string
-		t    time.Time
-		want time.Time // opening
-	}{
-		{"before the bell", at(2024, 11, 27, 9, 29), at(2024, 11, 27, 9, 30)},
-		{"at the bell, over Thanksgiving", at(2024, 11, 27, 9, 30), at(2024, 11, 29, 9, 30)},
-		{"over a weekend and a clock change", at(2024, 3, 8, 16, 0), at(2024, 3, 11, 9, 30)},
-		{"the date of Tokyo is another", time.Date(2024, 7, 4, 9, 0, 0, 0, time.FixedZone("", 9*3600)), at(2024, 7, 5, 9, 30)},
-		{"over New Year on a Saturday", at(2021, 12, 31, 12, 0), at(2022, 1, 3, 9, 30)},
-	} {
-		if got := calendar.NYSE.Next(c.t); !got.Open.Equal(c.want) {
-			t.Errorf("%s: the session after %s opens at %s, want %s", c.name, c.t, got.Open, c.want)
-		}
-	}
+func TestNextDate(t *testing.T) {
 	if got, want := calendar.NYSE.NextDate(day(2024, 11, 27)), day(2024, 11, 29); !got.Equal(want) {
 		t.Errorf("after the day before Thanksgiving comes %s, want %s", got, want)
 	}
