@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -171,12 +172,18 @@ func (k *impatient) Read(p []byte) (int, error) {
 		if err != nil {
 			panic(err) // this process is there
 		}
+		// One that came after the conversation has let go of interrupts would
+		// end this process: each is waited for.
+		came := make(chan os.Signal, 1)
+		signal.Notify(came, os.Interrupt)
+		defer signal.Stop(came)
 		for {
 			select {
 			case <-k.stop:
 				return
 			case <-time.After(20 * time.Millisecond):
 				self.Signal(os.Interrupt)
+				<-came
 			}
 		}
 	})
