@@ -37,7 +37,7 @@ type Report struct {
 // Runs counts stretches of a series and shows the longest.
 type Runs struct {
 	Count   int `json:"count"`
-	Longest Run `json:"longest"`
+	Longest Run `json:"longest,omitzero"`
 }
 
 // Run is a stretch of a series.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 //	ask FILE PATH ANSWER [BODY]   asks the server whose address a file holds; the answer becomes a file
 //	table CSV PARQUET             wants the same joint paths in both
 //	cut FOLDER DATE TO            copies candle files without the rows after a date
+//	sessions FOLDER TO            copies hourly files without the nights and weekends
 //	lines FILE N                  wants so many lines, each one JSON object
 //
 // $TORCH is the folder with the PyTorch files of package torch's tests.
@@ -63,6 +65,8 @@ func TestScripts(t *testing.T) {
 			"table": sameTable,
 			"cut":   cutAfter,
 			"lines": jsonLines,
+
+			"sessions": sessions,
 		},
 	})
 }
@@ -202,6 +206,28 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s did not come to hold %q in 30 s", args[0], args[1])
+}
+
+// sessions keeps the candles from 14:00 to 20:00 UTC on weekdays.
+func sessions(ts *testscript.TestScript, _ bool, args []string) {
+	from, to := os.DirFS(ts.MkAbs(args[0])), ts.MkAbs(args[1])
+	ts.Check(os.Mkdir(to, 0o755))
+	names, err := fs.Glob(from, "*.csv")
+	ts.Check(err)
+	for _, name := range names {
+		text, err := fs.ReadFile(from, name)
+		ts.Check(err)
+		var kept strings.Builder
+		for line := range strings.Lines(string(text)) {
+			stamp, _, _ := strings.Cut(line, ",")
+			t, err := time.Parse("2006-01-02 15:04:05Z07:00", stamp)
+			closed := t.Weekday() == time.Saturday || t.Weekday() == time.Sunday || t.Hour() < 14 || t.Hour() > 20
+			if header := err != nil; header || !closed {
+				kept.WriteString(line)
+			}
+		}
+		ts.Check(os.WriteFile(filepath.Join(to, name), []byte(kept.String()), 0o644))
+	}
 }
 
 func jsonLines(ts *testscript.TestScript, _ bool, args []string) {
