@@ -239,14 +239,14 @@ func unitJump(a, b Candle) float64 {
 // jumpLooks tells moves that trade hardly makes: by the factor of a share
 // split, or of another unit, from one close to the next open.
 func jumpLooks(a, b Candle) string {
-	if unitJump(a, b) != 0 {
-		return "100× unit"
-	}
 	// In logarithms: a night's trade on top. A third is lost by trade, too.
 	near := func(split float64) float64 { return 0.02 * math.Floor(min(split, 2)) }
 	jump := math.Log(b.Open / a.Close)
 	if math.Abs(jump) < math.Log(1.5)-near(1.5) || math.Abs(math.Log(b.Close/b.Open)) > math.Abs(jump)/2 {
 		return ""
+	}
+	if unitJump(a, b) != 0 {
+		return "100× unit"
 	}
 	for _, split := range [][2]float64{{3, 2}, {2, 1}, {3, 1}, {4, 1}, {5, 1}, {6, 1}, {7, 1}, {8, 1}, {10, 1}, {15, 1}, {20, 1}, {25, 1}, {30, 1}, {40, 1}, {50, 1}} {
 		if math.Abs(math.Abs(jump)-math.Log(split[0]/split[1])) < near(split[0]/split[1]) {
