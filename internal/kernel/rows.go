@@ -22,7 +22,7 @@ type rowEngine struct {
 	addScaled func(y, x []float32, a float32)
 	scaleTo   func(out, x []float32, a float32)
 
-	sum, sumSquares, maximum func(x []float32) float32
+	sumSquares, maximum func(x []float32) float32
 	product                  func(a, b []float32) float32
 	expSum                   func(out, x []float32, scale, shift float32) float32
 
@@ -77,9 +77,6 @@ func AddScaled(y []float32, a float32, x []float32) {
 
 // Scale is y *= a.
 func Scale(y []float32, a float32) { activeRows.scaleTo(y, y, a) }
-
-// Sum is Σ x.
-func Sum(x []float32) float32 { return activeRows.sum(x) }
 
 // SumSquares is Σ x².
 func SumSquares(x []float32) float32 { return activeRows.sumSquares(x) }

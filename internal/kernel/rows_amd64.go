@@ -18,7 +18,7 @@ func detectRows() (found []*rowEngine) {
 var rowsAVX512 = rowEngine{
 	name: "AVX-512",
 	add:  addAVX512, addScaled: addScaledAVX512, scaleTo: scaleToAVX512,
-	sum: sumAVX512, sumSquares: sumSquaresAVX512, maximum: maximumAVX512,
+	sumSquares: sumSquaresAVX512, maximum: maximumAVX512,
 	product: productAVX512, expSum: expSumAVX512,
 	normGrad: normGradAVX512, normGradTo: normGradToAVX512,
 	rotate: rotateAVX512, relu2: relu2AVX512, relu2Grad: relu2GradAVX512,
@@ -30,7 +30,7 @@ var rowsAVX512 = rowEngine{
 var rowsAVX2 = rowEngine{
 	name: "AVX2",
 	add:  addAVX2, addScaled: addScaledAVX2, scaleTo: scaleToAVX2,
-	sum: sumAVX2, sumSquares: sumSquaresAVX2, maximum: maximumAVX2,
+	sumSquares: sumSquaresAVX2, maximum: maximumAVX2,
 	product: productAVX2, expSum: expSumAVX2,
 	normGrad: normGradAVX2, normGradTo: normGradToAVX2,
 	rotate: rotateAVX2, relu2: relu2AVX2, relu2Grad: relu2GradAVX2,
@@ -47,9 +47,6 @@ func addScaledAVX512(y, x []float32, a float32)
 
 //go:noescape
 func scaleToAVX512(out, x []float32, a float32)
-
-//go:noescape
-func sumAVX512(x []float32) float32
 
 //go:noescape
 func sumSquaresAVX512(x []float32) float32
@@ -104,9 +101,6 @@ func addScaledAVX2(y, x []float32, a float32)
 
 //go:noescape
 func scaleToAVX2(out, x []float32, a float32)
-
-//go:noescape
-func sumAVX2(x []float32) float32
 
 //go:noescape
 func sumSquaresAVX2(x []float32) float32

@@ -36,7 +36,6 @@ var rowCases = []rowCase{
 		run:     func(s [][]float32) float32 { Scale(s[0], 0.75); return 0 },
 		element: func(x []float64) (want, scale []float64) { return terms(0.75 * x[0]) },
 	},
-	{name: "Sum", slices: 1, streams: 1, run: func(s [][]float32) float32 { return Sum(s[0]) }},
 	{name: "SumSquares", slices: 1, streams: 1, run: func(s [][]float32) float32 { return SumSquares(s[0]) }},
 	{name: "Product", slices: 2, streams: 2, run: func(s [][]float32) float32 { return Product(s[0], s[1]) }},
 	{name: "Max", slices: 1, streams: 1, run: func(s [][]float32) float32 { return Max(s[0]) }},

@@ -8,7 +8,7 @@ import "math"
 var genericRows = rowEngine{
 	name: "generic",
 	add:  addGeneric, addScaled: addScaledGeneric, scaleTo: scaleToGeneric,
-	sum: sumGeneric, sumSquares: sumSquaresGeneric, maximum: maximumGeneric,
+	sumSquares: sumSquaresGeneric, maximum: maximumGeneric,
 	product: productGeneric, expSum: expSumGeneric,
 	normGrad: normGradGeneric, normGradTo: normGradToGeneric,
 	rotate: rotateGeneric, relu2: relu2Generic, relu2Grad: relu2GradGeneric,
@@ -46,14 +46,6 @@ func sumLanes(s *[rowLanes]float32) float32 {
 		}
 	}
 	return s[0]
-}
-
-func sumGeneric(x []float32) float32 {
-	var s [rowLanes]float32
-	for i, v := range x {
-		s[i%rowLanes] += v
-	}
-	return sumLanes(&s)
 }
 
 func sumSquaresGeneric(x []float32) float32 { return productGeneric(x, x) }

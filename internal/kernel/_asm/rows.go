@@ -8,7 +8,6 @@ func rows(s *source, m isa) {
 	f.function("add", add)
 	f.function("addScaled", addScaled)
 	f.function("scaleTo", scaleTo)
-	f.function("sum", sum)
 	f.function("sumSquares", sumSquares)
 	f.function("product", product)
 	f.function("maximum", maximum)
@@ -76,11 +75,6 @@ func (k *rowKernel) reduce(start operand, step func(into vec), combine func(into
 }
 
 func (k *rowKernel) addTo(into, from vec) { k.add(into, into, from) }
-
-func sum(k *rowKernel) {
-	x := k.slice("x")
-	k.reduce(k.constant(0), func(into vec) { k.add(into, into, k.load(x)) }, k.addTo)
-}
 
 func sumSquares(k *rowKernel) {
 	x := k.slice("x")
