@@ -57,12 +57,11 @@ func fanChart(f Fan) chart {
 		times = append(times, b.Time)
 	}
 	p.Add(candlesticks{xs: xs, bars: all, width: .6})
-	p.X.Tick.Marker = ticks(func(lo, hi float64) (t []plot.Tick) {
-		for i := 0; i < len(times); i += max(1, len(times)/4) {
-			t = append(t, plot.Tick{Value: at(i), Label: dateOf(times[i])})
-		}
-		return t
-	})
+	var marks plot.ConstantTicks
+	for i := 0; i < len(times); i += max(1, len(times)/4) {
+		marks = append(marks, plot.Tick{Value: at(i), Label: dateOf(times[i])})
+	}
+	p.X.Tick.Marker = marks
 	kind := "quantiles of the paths"
 	if f.Calibrated {
 		kind = "calibrated intervals"
@@ -72,11 +71,6 @@ func fanChart(f Fan) chart {
 		SVG:     svg(p, halfWidth, height, fmt.Sprintf("forecast of %s by %s from %s with what happened", f.Asset, f.Model, dateOf(f.From))),
 	}
 }
-
-// ticks is a function that places them.
-type ticks func(lo, hi float64) []plot.Tick
-
-func (t ticks) Ticks(lo, hi float64) []plot.Tick { return t(lo, hi) }
 
 // ofModels are the rows of densities of the models of the card.
 func (c *Card) ofModels(t *eval.DensityTable) (rows []eval.DensityRow) {

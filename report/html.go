@@ -46,7 +46,7 @@ func (t Table) Text(column int) bool { return !t.numeric(column) }
 // Class is how a cell is set.
 func (t Table) Class(column int, cell string) string {
 	switch {
-	case len(cell) > 60:
+	case len(cell) > 40:
 		return "long"
 	case t.Text(column):
 		return "text"

@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"image/color"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -18,20 +20,35 @@ import (
 )
 
 // Colours of plots. Each stands for a variable of the style sheet, which has one
-// value for a light page and one for a dark one.
+// value for a light page and one for a dark one: its blue tells which, a multiple of
+// shadeStep and a half, since rounding moves the blue of a colour that one sees
+// through.
 var (
-	ink     = color.NRGBA{0x00, 0x00, 0x00, 0xff}
-	faint   = color.NRGBA{0x00, 0x00, 0x01, 0xff}
-	rising  = color.NRGBA{0x00, 0x00, 0x02, 0xff}
-	fallen  = color.NRGBA{0x00, 0x00, 0x03, 0xff}
-	palette = []color.NRGBA{{0x00, 0x00, 0x04, 0xff}, {0x00, 0x00, 0x05, 0xff}, {0x00, 0x00, 0x06, 0xff}, {0x00, 0x00, 0x07, 0xff}, {0x00, 0x00, 0x08, 0xff}}
+	variables = []string{"ink", "faint", "up", "down", "s0", "s1", "s2", "s3", "s4"}
 
-	variables = strings.NewReplacer(
-		"#000000", "var(--ink)", "#000001", "var(--faint)", "#000002", "var(--up)", "#000003", "var(--down)",
-		"#000004", "var(--s0)", "#000005", "var(--s1)", "#000006", "var(--s2)", "#000007", "var(--s3)", "#000008", "var(--s4)",
-		"font-family:Liberation Sans;font-variant:normal;font-weight:normal;font-style:normal;", "",
-	)
+	ink, faint, rising, fallen = shade(0), shade(1), shade(2), shade(3)
+	palette                    = []color.NRGBA{shade(4), shade(5), shade(6), shade(7), shade(8)}
+
+	shades = regexp.MustCompile(`#0000([0-9A-F]{2})`)
+	fonts  = "font-family:Liberation Sans;font-variant:normal;font-weight:normal;font-style:normal;"
 )
+
+const shadeStep = 16
+
+// shade is the colour that stands for a variable.
+func shade(i int) color.NRGBA { return color.NRGBA{0, 0, uint8(shadeStep*i + shadeStep/2), 0xff} }
+
+// restyle puts variables in the place of colours.
+func restyle(svg string) string {
+	svg = shades.ReplaceAllStringFunc(svg, func(hex string) string {
+		blue, err := strconv.ParseUint(hex[len("#0000"):], 16, 8)
+		if err != nil {
+			panic(err) // it matched
+		}
+		return "var(--" + variables[blue/shadeStep] + ")"
+	})
+	return strings.ReplaceAll(svg, fonts, "")
+}
 
 // seriesColour is that of the i-th of several curves.
 func seriesColour(i int) color.NRGBA { return palette[i%len(palette)] }
@@ -50,7 +67,7 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.TextStyle.Font, p.Title.Padding = sans, 6
 	p.Legend.TextStyle.Font, p.Legend.Top = sans, true
-	p.Legend.TextStyle.Font.Size = 9
+	p.Legend.TextStyle.Font.Size, p.Legend.Padding, p.Legend.ThumbnailWidth = 9, 2, 14
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle.Font, a.Tick.Label.Font = sans, sans
 		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = 10, 9
@@ -59,11 +76,15 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
+// rightMargin is the room beside a plot, in points.
+const rightMargin = 10
+
 // svg draws a plot for the inside of a page. label says what it shows to those
 // who cannot see it.
 func svg(p *plot.Plot, width, height vg.Length, label string) template.HTML {
 	canvas := vgsvg.NewWith(vgsvg.UseWH(width, height))
-	p.Draw(draw.New(canvas))
+	// The label of the last tick is wider than what it marks.
+	p.Draw(draw.Crop(draw.New(canvas), 0, -rightMargin, 0, 0))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
 		panic(err) // a buffer takes everything
@@ -71,7 +92,7 @@ func svg(p *plot.Plot, width, height vg.Length, label string) template.HTML {
 	text := b.String()
 	text = text[strings.Index(text, "<g "):] // its own head names other hosts
 	head := fmt.Sprintf(`<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, width.Points(), height.Points(), html.EscapeString(label))
-	return template.HTML(head + variables.Replace(text))
+	return template.HTML(head + restyle(text))
 }
 
 // line is a curve; points that are not finite are left out.

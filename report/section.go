@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/micro-quant/mqc/checkpoint"
@@ -67,17 +68,21 @@ func (c *Card) dataSection() section {
 	}
 	t := newTable("", "asset", "candles", "from", "to", partLabel(c.Data.Part), "file", "SHA-256")
 	for _, a := range c.Data.Assets {
-		t.add(a.Name, a.Candles, dateOf(a.First), dateOf(a.Last), a.Targets, a.Path, a.SHA256)
+		t.add(a.Name, a.Candles, dateOf(a.First), dateOf(a.Last), a.Targets, a.Path, short(a.SHA256))
 	}
 	s.Tables = []Table{*t}
 	return s
 }
 
+// short is the beginning of a hash, as much as tells it from all others; the JSON of
+// the card has the whole.
+func short(hash string) string { return hash[:min(len(hash), 16)] }
+
 func (c *Card) modelSection() section {
 	s := section{ID: "models", Title: "Models, and what they have seen"}
 	t := newTable("", "model", "layers", "channels", "heads", "context", "tokens", "parameters", "products", "candles of", "build", "checkpoint", "SHA-256")
 	for _, m := range c.Models {
-		t.add(m.Name, m.Config.Layers, m.Config.Embd, m.Config.Heads, m.Config.SeqLen, m.Config.Vocab, m.Parameters, m.Precision, m.Interval, m.Build, m.Path, m.SHA256)
+		t.add(m.Name, m.Config.Layers, m.Config.Embd, m.Config.Heads, m.Config.SeqLen, m.Config.Vocab, m.Parameters, m.Precision, m.Interval, m.Build, m.Path, short(m.SHA256))
 	}
 	s.Tables = append(s.Tables, *t)
 	for _, m := range c.Models {
@@ -117,11 +122,22 @@ func lineage(m Model) Table {
 	return *t
 }
 
+// sameSpan is whether two parts were fitted on the same candles by the same stage.
+func sameSpan(a, b checkpoint.Range) bool {
+	b.Part = a.Part
+	return reflect.DeepEqual(a, b)
+}
+
 // ranges are what a model was fitted and selected on.
 func ranges(m Model) Table {
 	t := newTable(m.Name+": what it has seen", "", "part", "stage", "from", "to", "assets")
 	put := func(what string, ranges []checkpoint.Range) {
-		for _, r := range ranges {
+		for i, r := range ranges {
+			if i > 0 && sameSpan(r, ranges[i-1]) {
+				row := t.Rows[len(t.Rows)-1]
+				row[1] += ", " + r.Part
+				continue
+			}
 			from, to := dateOf(r.First), dateOf(r.Last)
 			if r.Unbounded() {
 				from, to = "unknown", "unknown"
@@ -141,8 +157,8 @@ func (c *Card) tokenizerSection(charts bool) section {
 	t := newTable("on "+partLabel(c.Data.Part), "tokenizer", "scale", "of", "codes", "used", "perplexity", "top 10", "error (mean)", "return", "body", "upper", "lower", "range", "fingerprint")
 	for _, k := range c.Tokenizers {
 		m := k.Stats
-		t.add(k.Kind, k.Scale, strings.Join(k.Models, " "), m.Codes, m.Used, m.Perplexity, Percent(m.Top10), m.MeanMSE,
-			m.MSE[feature.LogReturn], m.MSE[feature.Body], m.MSE[feature.UpperWick], m.MSE[feature.LowerWick], m.MSE[feature.Range], k.Fingerprint)
+		t.add(k.Kind, k.Scale, strings.Join(k.Models, " "), m.Codes, m.Used, fmt.Sprintf("%.1f", m.Perplexity), Percent(m.Top10), m.MeanMSE,
+			m.MSE[feature.LogReturn], m.MSE[feature.Body], m.MSE[feature.UpperWick], m.MSE[feature.LowerWick], m.MSE[feature.Range], short(k.Fingerprint))
 		if charts {
 			s.Wide = append(s.Wide, codesChart(k), usageChart(k, c.Data.Part))
 		}
