@@ -23,8 +23,8 @@ type rowEngine struct {
 	scaleTo   func(out, x []float32, a float32)
 
 	sumSquares, maximum func(x []float32) float32
-	product                  func(a, b []float32) float32
-	expSum                   func(out, x []float32, scale, shift float32) float32
+	product             func(a, b []float32) float32
+	expSum              func(out, x []float32, scale, shift float32) float32
 
 	normGrad, normGradTo func(dx, dout, out []float32, rrms, mean float32)
 	rotate               func(x1, x2, cos, sin []float32, sign float32)
