@@ -14,7 +14,8 @@ import (
 )
 
 func (a *app) serve() *cobra.Command {
-	var runs, data, checkpoint, addr, token string
+	var folder, data, precision, addr, token string
+	var paths []string
 	var insecure bool
 	limits := server.DefaultLimits()
 	c := &cobra.Command{
@@ -27,9 +28,6 @@ allow another --addr.`,
   mqc serve --checkpoint checkpoints/best_model.pt --addr 0.0.0.0:8080 --token "$(openssl rand -hex 16)"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if checkpoint != "" && c.Flags().Changed("runs") {
-				return usagef(c, "--checkpoint and --runs: want one of them")
-			}
 			if token != "" && insecure {
 				return usagef(c, "--token and --insecure: want one of them")
 			}
@@ -51,7 +49,7 @@ allow another --addr.`,
 			if err := config.CheckToken(); err != nil {
 				return newUsageError(c, err)
 			}
-			if config.Models, err = a.servedModels(checkpoint, runs); err != nil {
+			if config.Models, err = a.askedModels(c, paths, folder, precision); err != nil {
 				return err
 			}
 			if config.Series, _, err = market.ReadDir(data); err != nil {
@@ -61,31 +59,13 @@ allow another --addr.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&runs, "runs", "checkpoints", "folder of checkpoints: all in it and in its folders are served")
-	flags.StringVar(&checkpoint, "checkpoint", "", "serve this checkpoint alone")
+	bindModels(flags, &paths, &folder, &precision)
 	flags.StringVar(&data, "data", defaultFolder, "folder of candles")
 	flags.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen at; port 0 is any that is free")
 	flags.StringVar(&token, "token", "", "what requests must bear: Authorization: Bearer TOKEN")
 	flags.BoolVar(&insecure, "insecure", false, "answer whoever reaches --addr")
 	flags.IntVar(&limits.Concurrent, "concurrent", limits.Concurrent, "requests that compute at the same time; more are answered with 429")
 	return c
-}
-
-// servedModels are those of one checkpoint, or of a folder.
-func (a *app) servedModels(checkpoint, runs string) ([]server.Model, error) {
-	if checkpoint != "" {
-		m, err := server.OpenModel(checkpoint)
-		if err != nil {
-			return nil, err
-		}
-		a.warnStage(m.Bundle)
-		return []server.Model{m}, nil
-	}
-	models, skipped, err := server.ReadModels(runs)
-	for _, reason := range skipped {
-		a.warn("warning: passed over: %v", reason)
-	}
-	return models, err
 }
 
 // runServe serves until the context ends.
