@@ -16,6 +16,7 @@ import (
 // of docs/architecture.md; whoever draws a new arrow draws it in both.
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
+	"api/apitest":   {"api", "checkpoint", "dataset", "feature", "forecast", "gpt", "market", "tokenizer", "train"},
 	"server":        {"api", "chat", "market"},
 	"api":           {"checkpoint", "forecast", "gpt", "market", "predict"},
 	"export":        {"checkpoint", "gpt", "nn"},
