@@ -88,7 +88,7 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		{"use SYN-02", "", "SYN-02, last known candle"},
 		{"use calibrated", "", "model calibrated"},
 		{"as of 2006-05-31", "", "last known candle 2006-05-31"},
-		{"calibration", "GET /v1/models", "not calibrated"},
+		{"show calibration", "GET /v1/models", "calibration model plain\nnot calibrated"},
 		{"calibration calibrated", "GET /v1/models", "paths after 5"},
 		{"models", "GET /v1/models", "calibrated"},
 		{"assets", "GET /v1/assets", "SYN-02"},

@@ -40,7 +40,7 @@ func (a *app) chat() *cobra.Command {
   P(close > 70000 in 10d)       vol next week              show analogues
   explain                       as of 2024-01-31           help
 
-Every answer names the API call that gives the same. In a terminal Tab completes,
+Every answer names the API call that was asked: mqc serve answers the same. In a terminal Tab completes,
 the arrows recall earlier lines, Ctrl-C stops an answer and Ctrl-D leaves. Lines
 that come from a pipe are answered one after the other; with --json each gives one
 JSON object on one line. docs/chat.md has the whole grammar.`,

@@ -20,10 +20,10 @@ func (a *app) serve() *cobra.Command {
 	limits := server.DefaultLimits()
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer forecasts over HTTP",
-		Long: `serve answers forecasts, scenarios and probabilities over HTTP until it is interrupted:
-docs/api.md shows how to ask. Only this machine reaches it, unless --token or --insecure
-allow another --addr.`,
+		Short: "Answer questions over HTTP: forecasts, what-ifs, probabilities",
+		Long: `serve answers the questions of mqc chat over HTTP, as JSON and in words, until it
+is interrupted: docs/api.md shows how to ask. Only this machine reaches it, unless
+--token or --insecure allow another --addr.`,
 		Example: `  mqc serve --runs checkpoints --data data
   mqc serve --checkpoint checkpoints/best_model.pt --addr 0.0.0.0:8080 --token "$(openssl rand -hex 16)"`,
 		Args: cobra.NoArgs,
