@@ -82,18 +82,11 @@ func (a *app) chatSession(c *cobra.Command, start chatStart) (*chat.Session, err
 	if state.Horizon, err = chat.ParseSpan(start.horizon); err != nil {
 		return nil, newUsageError(c, err)
 	}
-	src, err := openSource(start.data)
-	if err != nil {
-		return nil, err
-	}
-	if src.Tokens != "" {
-		return nil, usagef(c, "--data %s is a token file: chat needs candles", start.data)
-	}
 	models, err := a.askedModels(c, start.checkpoints, start.folder, start.precision)
 	if err != nil {
 		return nil, err
 	}
-	series, err := src.series()
+	series, err := askedSeries(c, start.data)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/server"
 )
 
@@ -52,7 +51,7 @@ is interrupted: docs/api.md shows how to ask. Only this machine reaches it, unle
 			if config.Models, err = a.askedModels(c, paths, folder, precision); err != nil {
 				return err
 			}
-			if config.Series, _, err = market.ReadDir(data); err != nil {
+			if config.Series, err = askedSeries(c, data); err != nil {
 				return err
 			}
 			return a.runServe(c.Context(), config, addr)
@@ -60,7 +59,7 @@ is interrupted: docs/api.md shows how to ask. Only this machine reaches it, unle
 	}
 	flags := c.Flags()
 	bindModels(flags, &paths, &folder, &precision)
-	flags.StringVar(&data, "data", defaultFolder, "folder of candles")
+	flags.StringVar(&data, "data", defaultFolder, "folder of candles, or one file")
 	flags.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen at; port 0 is any that is free")
 	flags.StringVar(&token, "token", "", "what requests must bear: Authorization: Bearer TOKEN")
 	flags.BoolVar(&insecure, "insecure", false, "answer whoever reaches --addr")
