@@ -16,12 +16,14 @@ import (
 // of docs/architecture.md; whoever draws a new arrow draws it in both.
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
-	"server":        {"checkpoint", "forecast", "gpt", "market", "predict"},
+	"api/apitest":   {"api", "checkpoint", "dataset", "feature", "forecast", "gpt", "market", "tokenizer", "train"},
+	"server":        {"api", "chat", "market"},
+	"api":           {"checkpoint", "forecast", "gpt", "market", "predict"},
 	"export":        {"checkpoint", "gpt", "nn"},
 	"report":        {"checkpoint", "dataset", "eval", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer", "train"},
 	"eval/selftest": {"checkpoint", "dataset", "eval", "feature", "gpt", "market", "score", "tokenizer", "train"},
 	"eval":          {"checkpoint", "dataset", "density", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer"},
-	"chat":          {"checkpoint", "forecast", "market", "score"},
+	"chat":          {"api", "checkpoint", "forecast", "market", "score"},
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"torch":         {"checkpoint", "gpt"},
 	"measure":       {"gpt", "nn", "predict", "train"},

@@ -9,27 +9,24 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/server"
 )
 
 func (a *app) serve() *cobra.Command {
-	var runs, data, checkpoint, addr, token string
+	var folder, data, precision, addr, token string
+	var paths []string
 	var insecure bool
 	limits := server.DefaultLimits()
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer forecasts over HTTP",
-		Long: `serve answers forecasts, scenarios and probabilities over HTTP until it is interrupted:
-docs/api.md shows how to ask. Only this machine reaches it, unless --token or --insecure
-allow another --addr.`,
+		Short: "Answer questions over HTTP: forecasts, what-ifs, probabilities",
+		Long: `serve answers the questions of mqc chat over HTTP, as JSON and in words, until it
+is interrupted: docs/api.md shows how to ask. Only this machine reaches it, unless
+--token or --insecure allow another --addr.`,
 		Example: `  mqc serve --runs checkpoints --data data
   mqc serve --checkpoint checkpoints/best_model.pt --addr 0.0.0.0:8080 --token "$(openssl rand -hex 16)"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if checkpoint != "" && c.Flags().Changed("runs") {
-				return usagef(c, "--checkpoint and --runs: want one of them")
-			}
 			if token != "" && insecure {
 				return usagef(c, "--token and --insecure: want one of them")
 			}
@@ -51,41 +48,23 @@ allow another --addr.`,
 			if err := config.CheckToken(); err != nil {
 				return newUsageError(c, err)
 			}
-			if config.Models, err = a.servedModels(checkpoint, runs); err != nil {
+			if config.Models, err = a.askedModels(c, paths, folder, precision); err != nil {
 				return err
 			}
-			if config.Series, _, err = market.ReadDir(data); err != nil {
+			if config.Series, err = askedSeries(c, data); err != nil {
 				return err
 			}
 			return a.runServe(c.Context(), config, addr)
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&runs, "runs", "checkpoints", "folder of checkpoints: all in it and in its folders are served")
-	flags.StringVar(&checkpoint, "checkpoint", "", "serve this checkpoint alone")
-	flags.StringVar(&data, "data", defaultFolder, "folder of candles")
+	bindModels(flags, &paths, &folder, &precision)
+	flags.StringVar(&data, "data", defaultFolder, "folder of candles, or one file")
 	flags.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen at; port 0 is any that is free")
 	flags.StringVar(&token, "token", "", "what requests must bear: Authorization: Bearer TOKEN")
 	flags.BoolVar(&insecure, "insecure", false, "answer whoever reaches --addr")
 	flags.IntVar(&limits.Concurrent, "concurrent", limits.Concurrent, "requests that compute at the same time; more are answered with 429")
 	return c
-}
-
-// servedModels are those of one checkpoint, or of a folder.
-func (a *app) servedModels(checkpoint, runs string) ([]server.Model, error) {
-	if checkpoint != "" {
-		m, err := server.OpenModel(checkpoint)
-		if err != nil {
-			return nil, err
-		}
-		a.warnStage(m.Bundle)
-		return []server.Model{m}, nil
-	}
-	models, skipped, err := server.ReadModels(runs)
-	for _, reason := range skipped {
-		a.warn("warning: passed over: %v", reason)
-	}
-	return models, err
 }
 
 // runServe serves until the context ends.
