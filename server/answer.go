@@ -110,8 +110,9 @@ type Forecast struct {
 
 // Progress is a forecast of the paths that have been drawn so far.
 type Progress struct {
-	Paths int             `json:"paths" doc:"drawn so far"`
-	Steps []forecast.Step `json:"steps"`
+	Paths  int             `json:"paths" doc:"drawn so far"`
+	Levels []float64       `json:"levels" doc:"of the quantiles of every step"`
+	Steps  []forecast.Step `json:"steps"`
 }
 
 // ForecastRequest asks for the distribution of the candles to come.
@@ -145,7 +146,7 @@ func (s *Server) forecast(ctx context.Context, r ForecastRequest, progress func(
 		if progress == nil {
 			return nil
 		}
-		return progress(Progress{Paths: len(f.Paths), Steps: j.calibrated(f, false).Steps})
+		return progress(Progress{Paths: len(f.Paths), Levels: levels, Steps: j.calibrated(f, false).Steps})
 	})
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/micro-quant/mqc/checkpoint"
 )
-
-//go:embed web
-var web embed.FS
 
 // routes are all endpoints, behind the guard.
 func (s *Server) routes() http.Handler {
@@ -50,9 +46,7 @@ func (s *Server) routes() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
 	})
-	files := http.FileServerFS(web)
-	mux.Handle("GET /web/{file}", files)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/index.html") })
+	page(mux)
 	return s.guard(withProblems(mux))
 }
 
