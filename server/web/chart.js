@@ -1,6 +1,6 @@
 // The chart: history, fan, single paths, and what then came.
 
-import { CandlestickSeries, LineStyle, createChart } from './vendor/lightweight-charts.mjs';
+import { CandlestickSeries, LineStyle, createChart } from './lib/lightweight-charts.mjs';
 import { colour } from './dom.js';
 import { FanView, fanItems } from './fan.js';
 import { date, isDaily, price, priceDigits } from './format.js';

@@ -1,6 +1,6 @@
 // A fan of bands around a median, as a series of the chart, drawn on its canvas.
 
-import { customSeriesDefaultOptions } from './vendor/lightweight-charts.mjs';
+import { customSeriesDefaultOptions } from './lib/lightweight-charts.mjs';
 
 // FanView draws items {time, median, bands: [[lo, hi], …] from wide to narrow} and,
 // where items have them, closes of single paths. Outlined bands lie under no other.

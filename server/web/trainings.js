@@ -82,7 +82,7 @@ class Curves {
   }
 
   async #draw() {
-    const { default: UPlot } = await import('./vendor/uplot.mjs');
+    const { default: UPlot } = await import('./lib/uplot.mjs');
     for (const [name, data] of this.#series) {
       const chart = this.#charts.get(name);
       if (chart) chart.setData(data);
