@@ -31,14 +31,14 @@ type Config struct {
 	Work      string
 	Model     gpt.Config
 	Weights   *gpt.Model // Decode: that is of Model; nil: fresh ones
-	Precision string // auto, f32 or bf16; see [gpt.ParsePrecision]
-	Batch     int    // windows a step; Train, Eval and Gemm
-	T         int    // tokens of a window
-	Paths     int    // Decode: paths that share the prompt
-	Prompt    int    // Decode: tokens of the prompt
-	New       int    // Decode: tokens drawn for each path
-	Warmup    int    // steps before those that count
-	Steps     int    // steps that count; for Decode one is a whole generation
+	Precision string     // auto, f32 or bf16; see [gpt.ParsePrecision]
+	Batch     int        // windows a step; Train, Eval and Gemm
+	T         int        // tokens of a window
+	Paths     int        // Decode: paths that share the prompt
+	Prompt    int        // Decode: tokens of the prompt
+	New       int        // Decode: tokens drawn for each path
+	Warmup    int        // steps before those that count
+	Steps     int        // steps that count; for Decode one is a whole generation
 	Seed      uint64
 }
 

@@ -78,14 +78,14 @@ func (l Limits) Validate() error {
 
 // Config is what a server offers, and to whom.
 type Config struct {
-	Models  []Model          // the first is that of requests which name none
-	Series  []*market.Series // of one interval, each symbol once
+	Models []Model          // the first is that of requests which name none
+	Series []*market.Series // of one interval, each symbol once
 
 	Registry string // folder of the registry of training runs; empty: none
 	Folder   string // of the checkpoints, and of the report cards beside them; empty: none
 
-	Token   string           // that requests must bear; empty: none
-	AnyHost bool             // answer whatever host name a request asks for
+	Token   string // that requests must bear; empty: none
+	AnyHost bool   // answer whatever host name a request asks for
 	Limits  Limits
 	Log     *slog.Logger // of failures that are not the client's; nil: none
 	Version string       // of the program
