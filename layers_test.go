@@ -16,7 +16,7 @@ import (
 // of docs/architecture.md; whoever draws a new arrow draws it in both.
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
-	"server":        {"checkpoint", "forecast", "gpt", "market", "predict"},
+	"server":        {"checkpoint", "forecast", "gpt", "market", "predict", "report", "runs"},
 	"export":        {"checkpoint", "gpt", "nn"},
 	"report":        {"checkpoint", "dataset", "eval", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer", "train"},
 	"eval/selftest": {"checkpoint", "dataset", "eval", "feature", "gpt", "market", "score", "tokenizer", "train"},
@@ -24,6 +24,7 @@ var layers = map[string][]string{
 	"chat":          {"checkpoint", "forecast", "market", "score"},
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"torch":         {"checkpoint", "gpt"},
+	"measure/load":  {"forecast", "gpt", "measure", "server"},
 	"measure":       {"gpt", "nn", "predict", "train"},
 	"train":         {"checkpoint", "dataset", "density", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":       {"dataset", "feature", "gpt", "market"},

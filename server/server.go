@@ -30,6 +30,7 @@ type Limits struct {
 	Paths      int   // of a forecast
 	Candles    int   // of a forecast: paths times horizon
 	Concurrent int   // requests that compute at the same time; more are refused
+	Streams    int   // training runs that are followed at the same time; more are refused
 
 	Compute time.Duration // of one request
 	Header  time.Duration // to read the header of a request,
@@ -42,7 +43,7 @@ type Limits struct {
 // DefaultLimits are those of a small machine.
 func DefaultLimits() Limits {
 	return Limits{
-		Body: 4 << 20, Horizon: 400, Paths: 4096, Candles: 1 << 18, Concurrent: 16,
+		Body: 4 << 20, Horizon: 400, Paths: 4096, Candles: 1 << 18, Concurrent: 16, Streams: 32,
 		Compute: time.Minute, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
 		Idle: time.Minute, Drain: 10 * time.Second,
 	}
@@ -60,6 +61,7 @@ func (l Limits) Validate() error {
 		{"paths", int64(l.Paths)},
 		{"candles", int64(l.Candles)},
 		{"concurrent requests", int64(l.Concurrent)},
+		{"streams of runs", int64(l.Streams)},
 		{"time to compute", int64(l.Compute)},
 		{"time to read a header", int64(l.Header)},
 		{"time to read", int64(l.Read)},
@@ -76,10 +78,14 @@ func (l Limits) Validate() error {
 
 // Config is what a server offers, and to whom.
 type Config struct {
-	Models  []Model          // the first is that of requests which name none
-	Series  []*market.Series // of one interval, each symbol once
-	Token   string           // that requests must bear; empty: none
-	AnyHost bool             // answer whatever host name a request asks for
+	Models []Model          // the first is that of requests which name none
+	Series []*market.Series // of one interval, each symbol once
+
+	Registry string // folder of the registry of training runs; empty: none
+	Folder   string // of the checkpoints, and of the report cards beside them; empty: none
+
+	Token   string // that requests must bear; empty: none
+	AnyHost bool   // answer whatever host name a request asks for
 	Limits  Limits
 	Log     *slog.Logger // of failures that are not the client's; nil: none
 	Version string       // of the program
@@ -124,6 +130,8 @@ type Server struct {
 	models    map[string]*forecast.Model
 	names     []string // of models, the default first
 	slots     chan struct{}
+	streams   chan struct{} // of runs that are followed
+	cards     *cards
 	fits      *forecast.Fits
 	metrics   *metrics
 	api       huma.API
@@ -149,7 +157,8 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config: c, tokenHash: sha256.Sum256([]byte(c.Token)),
 		assets: map[string]*market.Series{}, models: map[string]*forecast.Model{},
-		slots: make(chan struct{}, c.Limits.Concurrent),
+		slots: make(chan struct{}, c.Limits.Concurrent), streams: make(chan struct{}, c.Limits.Streams),
+		cards: newCards(c.Folder, c.Log),
 		fits:  forecast.NewFits(c.Series, maxFits),
 	}
 	for _, series := range c.Series {
@@ -172,7 +181,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // gives running ones the time to drain, and returns when the last has ended.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limits := s.config.Limits
-	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	base, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stopKey{}, ctx.Done()))
 	defer cancel()
 	h := &http.Server{
 		Handler:           s.handler,
@@ -205,6 +214,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
+}
+
+// stopKey is that of the channel that is closed when a server is stopped.
+type stopKey struct{}
+
+// stopping is closed when the server of a request is stopped, before requests are
+// cut: what never ends by itself ends then.
+func stopping(ctx context.Context) <-chan struct{} {
+	stop, _ := ctx.Value(stopKey{}).(<-chan struct{})
+	return stop
 }
 
 // ErrExposed says that strangers could use a server.
