@@ -17,8 +17,9 @@
 //   - analysis: what token streams are made of
 //   - score, eval: how good that is, beside the baselines
 //   - report: what is known of a model on one page, and its verdict
-//   - chat: questions in a small grammar, answered with all of these
-//   - server: forecasts over HTTP
+//   - api: what can be asked of models and candles, and the answers
+//   - chat: the same questions in a small grammar
+//   - server: both over HTTP
 //   - measure: how fast the work is
 //
 // docs/architecture.md draws the graph, and a test keeps it.

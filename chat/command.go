@@ -1,10 +1,12 @@
 // Package chat is a conversation with a market in a small grammar: a line is parsed
-// into a [Command], a [Session] answers it with numbers, and every answer names the
-// API call that gives the same. There is no language model: what the grammar does
-// not know is answered with the nearest commands, never with a guess.
+// into a [Command], a command becomes a [Call] of package api, and a [Session] hands
+// that over and puts the answer into words. There is no language model: what the
+// grammar does not know is answered with the nearest commands, never with a guess.
 package chat
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -22,24 +24,34 @@ type Kind string
 // The commands.
 const (
 	Forecast    Kind = "forecast"
-	WhatIf      Kind = "what if"
+	WhatIf      Kind = "what-if"
 	Compare     Kind = "compare"
-	Volatility  Kind = "vol"
-	Probability Kind = "P"
-	Analogues   Kind = "show analogues"
+	Volatility  Kind = "volatility"
+	Probability Kind = "probability"
+	Analogues   Kind = "analogues"
 	Explain     Kind = "explain"
 	Use         Kind = "use"
-	AsOf        Kind = "as of"
+	AsOf        Kind = "as-of"
 	Calibration Kind = "calibration"
 	Models      Kind = "models"
 	Assets      Kind = "assets"
 	Help        Kind = "help"
 )
 
+// said is a kind as lines say it.
+func (k Kind) said() string {
+	for _, b := range beginnings {
+		if b.kind == k {
+			return strings.Join(b.words, " ")
+		}
+	}
+	return string(k)
+}
+
 // Usage is a command as help shows it.
 type Usage struct {
 	Kind    Kind   `json:"kind"`
-	Syntax  string `json:"syntax"`
+	Syntax  string `json:"usage"`
 	Example string `json:"example"`
 	Says    string `json:"says"`
 
@@ -152,11 +164,20 @@ var units = map[string]string{
 
 func (s Span) String() string { return strconv.Itoa(s.N) + s.Unit }
 
-// MarshalText is [Span.String].
-func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// MarshalText is [Span.String], of the zero Span nothing.
+func (s Span) MarshalText() ([]byte, error) {
+	if s == (Span{}) {
+		return nil, nil
+	}
+	return []byte(s.String()), nil
+}
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Span) UnmarshalText(text []byte) (err error) {
+	if len(text) == 0 {
+		*s = Span{}
+		return nil
+	}
 	*s, err = ParseSpan(string(text))
 	return err
 }
@@ -222,13 +243,30 @@ func addMonths(t time.Time, months int) time.Time {
 	return t.AddDate(0, months, min(d, ends)-d)
 }
 
-// State is what a command takes its missing parts from.
+// State is what a command takes its missing parts from. In JSON any of them may be
+// missing: then it is that of [DefaultState].
 type State struct {
-	Asset   string    `json:"asset"`
-	Model   string    `json:"model"`
-	AsOf    time.Time `json:"as_of,omitzero"` // last date that is known; zero: the newest
-	Horizon Span      `json:"horizon"`
-	Seed    uint64    `json:"seed"`
+	Asset       string  `json:"asset" required:"false" maxLength:"64" doc:"empty: the first one"`
+	Model       string  `json:"model" required:"false" maxLength:"255" doc:"empty: the first one"`
+	AsOf        string  `json:"as_of" required:"false" maxLength:"10" doc:"last date that is known, such as 2024-01-31; empty: the newest"`
+	Horizon     Span    `json:"horizon" required:"false" maxLength:"12" doc:"such as 20d, 1mo or 8c, which are candles"`
+	Paths       int     `json:"paths" required:"false" doc:"to draw; default 256"`
+	Temperature float64 `json:"temperature" required:"false" doc:"1 is the model's own distribution, as calibrated; default 1"`
+	Seed        uint64  `json:"seed" required:"false" doc:"default 1"`
+}
+
+// DefaultState is that of a conversation which names nothing.
+func DefaultState() State {
+	return State{Horizon: Span{20, "c"}, Paths: 256, Temperature: 1, Seed: 1}
+}
+
+// UnmarshalJSON fills in what is missing.
+func (s *State) UnmarshalJSON(text []byte) error {
+	type plain State
+	p := plain(DefaultState())
+	err := json.Unmarshal(text, &p)
+	*s = State(p)
+	return err
 }
 
 // Bound is one end of an event: a close, or a move of it.
@@ -238,12 +276,15 @@ type Bound struct {
 	Value float64 // else it is a close
 }
 
-// close is the close that b stands for.
-func (b Bound) close(last float64) float64 {
-	if b.Move {
-		return last * (1 + b.Value)
+// close is the close that b stands for; nil where it is not set.
+func (b Bound) close(last float64) *float64 {
+	switch {
+	case !b.Set:
+		return nil
+	case b.Move:
+		b.Value = last * (1 + b.Value)
 	}
-	return b.Value
+	return &b.Value
 }
 
 func (b Bound) String() string {
@@ -276,21 +317,18 @@ type Command struct {
 	Kind Kind
 	State
 
-	Paths       int       // to draw
-	Temperature float64   // of the logits; 0: as calibrated, or 1
-	Moves       []float64 // of the next closes, as fractions of the close before: -.05 is −5%
-	Event       Event
-	Baseline    string // its name in forecast
-	Count       int    // of analogues or tokens
-	Window      int    // candles that analogues resemble
-	Topic       Kind   // of help; empty: all
+	Moves    []float64 // of the next closes, as fractions of the close before: -.05 is −5%
+	Event    Event
+	Baseline string // its name in forecast
+	Count    int    // of analogues or tokens
+	Window   int    // candles that analogues resemble
+	Topic    Kind   // of help; empty: all
 }
 
 // Defaults of what a command does not say and a State does not hold.
 const (
-	defaultPaths  = 256
 	defaultCount  = 5
-	defaultWindow = 20
+	defaultWindow = 16
 )
 
 // String is the command in full. Parsed again, it gives the same command.
@@ -316,14 +354,11 @@ func (c Command) String() string {
 		}
 		return "use model " + c.Model
 	case AsOf:
-		if c.AsOf.IsZero() {
-			return "as of latest"
-		}
-		return "as of " + c.AsOf.Format(time.DateOnly)
+		return "as of " + cmp.Or(c.AsOf, "latest")
 	case Help:
-		return strings.TrimSpace("help " + string(c.Topic))
+		return strings.TrimSpace("help " + c.Topic.said())
 	default:
-		add("%s", c.Kind)
+		add("%s", c.Kind.said())
 	}
 	if parts&withCount != 0 {
 		add("%d", c.Count)
@@ -342,7 +377,7 @@ func (c Command) String() string {
 	}
 	if parts&withDraw != 0 {
 		add("paths %d", c.Paths)
-		if c.Temperature != 0 {
+		if c.Temperature != 1 {
 			add("temp %s", number(c.Temperature))
 		}
 		add("seed %d", c.Seed)
@@ -350,8 +385,8 @@ func (c Command) String() string {
 	if parts&withModel != 0 {
 		add("model %s", c.Model)
 	}
-	if parts&withAsOf != 0 && !c.AsOf.IsZero() {
-		add("as of %s", c.AsOf.Format(time.DateOnly))
+	if parts&withAsOf != 0 && c.AsOf != "" {
+		add("as of %s", c.AsOf)
 	}
 	return strings.Join(words, " ")
 }

@@ -57,7 +57,7 @@ func (v Vocabulary) following(words []string) (next []string) {
 		return []string{"latest"}
 	}
 	add(withAsset, v.Assets...)
-	add(withBaseline, baselineWords()...)
+	add(withBaseline, Baselines()...)
 	add(withDraw, "paths", "temp", "seed")
 	add(withModel, "model")
 	add(withAsOf, "as")

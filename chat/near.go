@@ -10,8 +10,8 @@ import (
 
 // SyntaxError says why a line was not understood, and what comes nearest to it.
 type SyntaxError struct {
-	Reason string  `json:"reason"`
-	Near   []Usage `json:"near"` // the nearest first
+	Reason string
+	Near   []Usage // the nearest first
 }
 
 // Error names the reason and the nearest commands.

@@ -3,6 +3,7 @@ package chat
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,9 +15,9 @@ import (
 
 // Vocabulary holds the names that lines may use, and the candles' interval.
 type Vocabulary struct {
-	Assets   []string
-	Models   []string
-	Interval market.Interval
+	Assets   []string        `json:"assets"`
+	Models   []string        `json:"models"`
+	Interval market.Interval `json:"interval"`
 }
 
 // maxLine bounds the length of a line, in bytes.
@@ -29,7 +30,7 @@ func (v Vocabulary) Parse(text string, s State) (Command, error) {
 		return Command{}, &SyntaxError{Reason: fmt.Sprintf("a line of %d bytes: want at most %d", len(text), maxLine), Near: near("", "")}
 	}
 	p := &parser{v: v, words: lex(text)}
-	c := Command{State: s, Paths: defaultPaths, Count: defaultCount, Window: defaultWindow}
+	c := Command{State: s, Count: defaultCount, Window: defaultWindow}
 	kind, ok := p.kind()
 	if !ok {
 		return Command{}, &SyntaxError{Reason: p.noCommand(), Near: near(text, "")}
@@ -187,7 +188,7 @@ func (p *parser) command(c *Command) error {
 	case may&withEvent != 0 && c.Event == Event{}:
 		return fmt.Errorf("the probability of what? such as close > 70000, between 60000 and 70000, or up")
 	case may&withBaseline != 0 && c.Baseline == "":
-		return fmt.Errorf("compare with what? one of %s", strings.Join(baselineWords(), ", "))
+		return fmt.Errorf("compare with what? one of %s", strings.Join(Baselines(), ", "))
 	}
 	return nil
 }
@@ -220,7 +221,7 @@ func (p *parser) part(c *Command, may part) (err error) {
 		return p.once(withBaseline, "the baseline")
 	case may&withDraw != 0 && word == "paths":
 		p.skip()
-		c.Paths, err = p.whole("paths", maxPaths)
+		c.Paths, err = p.whole("paths")
 		return cmp.Or(err, p.once(withDraw, "paths"))
 	case may&withDraw != 0 && (word == "temp" || word == "temperature"):
 		p.skip()
@@ -235,7 +236,7 @@ func (p *parser) part(c *Command, may part) (err error) {
 		return p.once(saidSeed, "the seed")
 	case may&withWindow != 0 && word == "window":
 		p.skip()
-		c.Window, err = p.whole("window", maxSpan)
+		c.Window, err = p.whole("window")
 		return cmp.Or(err, p.once(withWindow, "the window"))
 	case may&withAsOf != 0 && p.accept("as", "of"):
 		c.AsOf, err = p.date()
@@ -252,13 +253,13 @@ func (p *parser) part(c *Command, may part) (err error) {
 		c.Horizon, err = p.span()
 		return cmp.Or(err, p.once(withHorizon, "the horizon"))
 	case may&withCount != 0 && isWhole(word):
-		c.Count, err = p.whole("a count", maxCount)
+		c.Count, err = p.whole("a count")
 		return cmp.Or(err, p.once(withCount, "the count"))
 	case may&withHorizon != 0 && isWhole(word):
 		return fmt.Errorf("%s of what? a horizon has a unit, such as %sd", clip(word), clip(word))
 	case may&withAsset != 0:
 		if keyword(word) {
-			return fmt.Errorf("%q does not belong to %s; an asset of that name is: asset %s", clip(word), c.Kind, clip(p.words[0]))
+			return fmt.Errorf("%q does not belong to %s; an asset of that name is: asset %s", clip(word), c.Kind.said(), clip(p.words[0]))
 		}
 		c.Asset, err = p.name(p.v.Assets, "asset")
 		return cmp.Or(err, p.once(withAsset, "the asset"))
@@ -275,16 +276,10 @@ const (
 	saidSeed
 )
 
-// maxPaths bounds the paths of an answer.
-const maxPaths = 100_000
-
-// maxCount bounds how many analogues or tokens are shown.
-const maxCount = 1000
-
 func (p *parser) temperature(c *Command) error {
 	t, err := strconv.ParseFloat(p.word(), 64)
-	if err != nil || !(t > 0 && t <= 100) {
-		return fmt.Errorf("temp %q: want a number above 0, up to 100", clip(p.word()))
+	if err != nil || !(t >= 0 && t <= math.MaxFloat32) {
+		return fmt.Errorf("temp %q: want a number, 0 or more", clip(p.word()))
 	}
 	p.skip()
 	c.Temperature = t
@@ -295,29 +290,29 @@ func isWhole(word string) bool {
 	return word != "" && strings.Trim(word, "0123456789") == ""
 }
 
-func (p *parser) whole(what string, most int) (int, error) {
+func (p *parser) whole(what string) (int, error) {
 	n, err := strconv.Atoi(p.word())
-	if err != nil || n < 1 || n > most {
-		return 0, fmt.Errorf("%s %q: want a whole number from 1 to %d", what, clip(p.word()), most)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s %q: want a whole number, 1 or more", what, clip(p.word()))
 	}
 	p.skip()
 	return n, nil
 }
 
-func (p *parser) date() (time.Time, error) {
+// date reads a date; the latest is none.
+func (p *parser) date() (string, error) {
 	word := p.word()
 	if word == "" {
-		return time.Time{}, fmt.Errorf("as of when? such as 2024-01-31, or latest")
+		return "", fmt.Errorf("as of when? such as 2024-01-31, or latest")
 	}
 	p.skip()
 	if word == "latest" {
-		return time.Time{}, nil
+		return "", nil
 	}
-	at, err := time.Parse(time.DateOnly, word)
-	if err != nil || at.Year() < 1 {
-		return time.Time{}, fmt.Errorf("as of %q: want a date such as 2024-01-31, or latest", clip(word))
+	if _, err := time.Parse(time.DateOnly, word); err != nil {
+		return "", fmt.Errorf("as of %q: want a date such as 2024-01-31, or latest", clip(word))
 	}
-	return at, nil
+	return word, nil
 }
 
 // name reads one of the known names, in any case.

@@ -21,12 +21,14 @@ var words = Vocabulary{
 }
 
 func start() State {
-	return State{Asset: "BTC-USD", Model: "rl_btc", Horizon: Span{20, "c"}, Seed: 1}
+	s := DefaultState()
+	s.Asset, s.Model = "BTC-USD", "rl_btc"
+	return s
 }
 
 // with is a command with all defaults, changed.
 func with(k Kind, change func(*Command)) Command {
-	c := Command{Kind: k, State: start(), Paths: defaultPaths, Count: defaultCount, Window: defaultWindow}
+	c := Command{Kind: k, State: start(), Count: defaultCount, Window: defaultWindow}
 	if change != nil {
 		change(&c)
 	}
@@ -63,7 +65,7 @@ func TestGrammar(t *testing.T) {
 			c.Asset, c.Horizon, c.Paths, c.Temperature, c.Seed = "AAPL", Span{1, "mo"}, 512, .9, 7
 		})},
 		{"forecast seed 0 8 candles EURUSD=X as of 2024-01-31 model best_model", with(Forecast, func(c *Command) {
-			c.Seed, c.Horizon, c.Asset, c.AsOf, c.Model = 0, Span{8, "c"}, "EURUSD=X", date("2024-01-31"), "best_model"
+			c.Seed, c.Horizon, c.Asset, c.AsOf, c.Model = 0, Span{8, "c"}, "EURUSD=X", "2024-01-31", "best_model"
 		})},
 		{"forecast asset UP tomorrow", with(Forecast, func(c *Command) { c.Asset, c.Horizon = "UP", Span{1, "d"} })},
 		{"forecast C over the next 2 weeks", with(Forecast, func(c *Command) { c.Asset, c.Horizon = "C", Span{2, "w"} })},
@@ -113,7 +115,7 @@ func TestGrammar(t *testing.T) {
 		{"use up", with(Use, func(c *Command) { c.State = State{Asset: "UP"} })},
 		{"use best_model", with(Use, func(c *Command) { c.State = State{Model: "best_model"} })},
 		{"use model AAPL", with(Use, func(c *Command) { c.State = State{Model: "AAPL"} })},
-		{"as of 2024-01-31", with(AsOf, func(c *Command) { c.AsOf = date("2024-01-31") })},
+		{"as of 2024-01-31", with(AsOf, func(c *Command) { c.AsOf = "2024-01-31" })},
 		{"as of latest", with(AsOf, nil)},
 		{"calibration", with(Calibration, nil)},
 		{"calibration best_model", with(Calibration, func(c *Command) { c.Model = "best_model" })},
@@ -188,7 +190,7 @@ func TestNonsenseIsAnsweredWithTheNearestCommands(t *testing.T) {
 		{"P(up down)", "the event is said twice", Probability},
 		{"show", "no command", ""},
 		{"show analogues window 0", `window "0"`, Analogues},
-		{"explain 1001", "1 to 1000", Explain},
+		{"explain -1", "", Explain},
 		{"use", "use what?", Use},
 		{"use AAPL", "an asset and a model", Use},
 		{"use DOGE", "no asset and no model", Use},
@@ -236,7 +238,7 @@ func TestEveryUsageIsUnderstood(t *testing.T) {
 		if err != nil || c.Kind != u.Kind {
 			t.Errorf("%q: %v, %v", u.Example, c.Kind, err)
 		}
-		if _, err := words.Parse("help "+string(u.Kind), start()); err != nil {
+		if _, err := words.Parse("help "+u.Kind.said(), start()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -353,7 +355,7 @@ func TestDocumentNamesEveryCommand(t *testing.T) {
 			t.Errorf("docs/chat.md has no `%s`", u.Syntax)
 		}
 	}
-	for _, word := range baselineWords() {
+	for _, word := range Baselines() {
 		if !strings.Contains(page, "`"+word+"`") {
 			t.Errorf("docs/chat.md does not name the baseline %s", word)
 		}

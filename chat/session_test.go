@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
@@ -66,13 +67,18 @@ var world = sync.OnceValues(func() (w struct {
 	return w, err
 })
 
-func sources(t testing.TB) *Sources {
+func service(t testing.TB) *api.Service {
 	t.Helper()
 	w, err := world()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewSources(w.series, []Model{{"plain", w.plain}, {"calibrated", w.calibrated}})
+	return serviceOf(t, w.series, api.Model{Name: "plain", Model: w.plain}, api.Model{Name: "calibrated", Model: w.calibrated})
+}
+
+func serviceOf(t testing.TB, series []*market.Series, models ...api.Model) *api.Service {
+	t.Helper()
+	s, err := api.New(api.Config{Series: series, Models: models, Limits: api.DefaultLimits()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +87,28 @@ func sources(t testing.TB) *Sources {
 
 func session(t testing.TB) *Session {
 	t.Helper()
-	s, err := sources(t).Session(State{Horizon: Span{4, "d"}, Seed: 1})
+	start := DefaultState()
+	start.Horizon = Span{4, "d"}
+	return sessionOf(t, service(t), start)
+}
+
+func sessionOf(t testing.TB, s *api.Service, start State) *Session {
+	t.Helper()
+	c, err := NewSession(s, start)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return c
+}
+
+// of is the answer to a line as the API has it.
+func of[A any](t testing.TB, s *Session, line string) *A {
+	t.Helper()
+	a, ok := do(t, s, line).Answer.(*A)
+	if !ok {
+		t.Fatalf("%s: another answer", line)
+	}
+	return a
 }
 
 func do(t testing.TB, s *Session, line string) *Answer {
@@ -95,17 +118,6 @@ func do(t testing.TB, s *Session, line string) *Answer {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return a
-}
-
-func value(t testing.TB, a *Answer, name string) float64 {
-	t.Helper()
-	for _, f := range a.Fields {
-		if strings.HasPrefix(f.Name, name) {
-			return float64(f.Value)
-		}
-	}
-	t.Fatalf("%s: no field %q in %+v", a.Command, name, a.Fields)
-	return 0
 }
 
 func marshal(t testing.TB, a any) []byte {
@@ -149,7 +161,7 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		{"help vol", "", "vol next week"},
 	} {
 		a := do(t, session(t), c.line)
-		if text := a.Text(); !strings.Contains(text, c.text) {
+		if text := a.String(); !strings.Contains(text, c.text) {
 			t.Errorf("%s: no %q in\n%s", c.line, c.text, text)
 		}
 		switch {
@@ -157,8 +169,8 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 			t.Errorf("%s: call %v, want %q", c.line, a.Call, c.call)
 		case a.Call != nil && !strings.Contains(a.Call.String(), c.call):
 			t.Errorf("%s: call\n%s, want\n%s", c.line, a.Call, c.call)
-		case a.Call != nil && !strings.HasSuffix(a.Text(), "API: "+a.Call.String()+"\n"):
-			t.Errorf("%s: the text does not end in the call:\n%s", c.line, a.Text())
+		case a.Call != nil && !strings.HasSuffix(a.String(), "API: "+a.Call.String()+"\n"):
+			t.Errorf("%s: the text does not end in the call:\n%s", c.line, a)
 		}
 		var back map[string]any
 		if err := json.Unmarshal(marshal(t, a), &back); err != nil || back["kind"] == "" || back["warnings"] == nil {
@@ -180,7 +192,7 @@ func TestAnswersAreThoseOfTheirSeed(t *testing.T) {
 		a, b := *first, *again
 		a.State, b.State = State{}, State{} // the horizon of vol and P is their own
 		if !bytes.Equal(marshal(t, a), marshal(t, b)) {
-			t.Errorf("%s is not the same a second time:\n%s\n%s", line, a.Text(), b.Text())
+			t.Errorf("%s is not the same a second time:\n%s\n%s", line, &a, &b)
 		}
 		if slices.Contains([]Kind{Analogues, Explain}, first.Kind) {
 			continue // nothing is drawn
@@ -189,7 +201,8 @@ func TestAnswersAreThoseOfTheirSeed(t *testing.T) {
 			continue // a share of 40 paths may be the same by chance
 		}
 		seeded := do(t, session(t), line+" seed 2")
-		if bytes.Equal(marshal(t, first.Fields), marshal(t, seeded.Fields)) && bytes.Equal(marshal(t, first.Steps), marshal(t, seeded.Steps)) {
+		_, text, _ := strings.Cut(first.Text, "\n") // after the command
+		if _, other, _ := strings.Cut(seeded.Text, "\n"); text == other {
 			t.Errorf("%s: seed 2 gives what seed 1 gives", line)
 		}
 	}
@@ -202,6 +215,8 @@ func TestAsOfHidesTheFuture(t *testing.T) {
 		t.Fatal(err)
 	}
 	asOf := w.series[0].Candles[560].Time
+	start := DefaultState()
+	start.AsOf, start.Model, start.Horizon = asOf.Format(time.DateOnly), "calibrated", Span{3, "d"}
 	var cut, wild []*market.Series
 	for _, s := range w.series {
 		short, other := *s, *s
@@ -219,26 +234,33 @@ func TestAsOfHidesTheFuture(t *testing.T) {
 	} {
 		var want []byte
 		for i, series := range [][]*market.Series{cut, w.series, wild} {
-			sources, err := NewSources(series, []Model{{"plain", w.plain}, {"calibrated", w.calibrated}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := sources.Session(State{AsOf: asOf, Model: "calibrated", Horizon: Span{3, "d"}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			a := do(t, s, line)
+			a := do(t, sessionOf(t, serviceOf(t, series, api.Model{Name: "plain", Model: w.plain}, api.Model{Name: "calibrated", Model: w.calibrated}), start), line)
+			forget(a.Answer)
 			if i == 0 {
 				want = marshal(t, a)
 			} else if got := marshal(t, a); !bytes.Equal(got, want) {
 				t.Errorf("%s: the future changes it:\n%s\n%s", line, want, got)
 			}
-			for _, f := range a.Analogues {
-				if last := f.Followed[len(f.Followed)-1].Time; last.After(asOf) {
-					t.Errorf("an analogue was followed until %v", last)
+			if found, ok := a.Answer.(*api.Analogues); ok {
+				for _, f := range found.Analogues {
+					if last := f.Followed[len(f.Followed)-1].Time; last.After(asOf) {
+						t.Errorf("an analogue was followed until %v", last)
+					}
 				}
 			}
 		}
+	}
+}
+
+// forget takes out of an answer what came, which it shows beside the forecast.
+func forget(answer any) {
+	switch a := answer.(type) {
+	case *api.Forecast:
+		a.Realised = nil
+	case *api.Scenario:
+		a.Realised = nil
+	case *api.Compare:
+		a.Realised = nil
 	}
 }
 
@@ -282,9 +304,9 @@ func TestStateIsWhatWasNamed(t *testing.T) {
 	step("vol next week paths 2", func(*State) {})
 	step("P(up in 2d) SYN-01 paths 2", func(w *State) { w.Asset = "SYN-01" })
 	step("use calibrated", func(w *State) { w.Model = "calibrated" })
-	step("as of 2007-01-31", func(w *State) { w.AsOf = date("2007-01-31") })
+	step("as of 2007-01-31", func(w *State) { w.AsOf = "2007-01-31" })
 	step("explain model plain", func(w *State) { w.Model = "plain" })
-	step("as of latest", func(w *State) { w.AsOf = time.Time{} })
+	step("as of latest", func(w *State) { w.AsOf = "" })
 	step("help", func(*State) {})
 	for _, line := range []string{"nonsense", "as of 1990-01-01", "forecast SYN-02 100000d"} {
 		if _, err := s.Do(t.Context(), line); err == nil {
@@ -294,61 +316,97 @@ func TestStateIsWhatWasNamed(t *testing.T) {
 			t.Fatalf("the failure of %q changes the state: %+v, want %+v", line, got, want)
 		}
 	}
-	if _, err := s.Do(t.Context(), "as of 1990-01-01"); !errors.Is(err, ErrBeforeFirst) {
+	if _, err := s.Do(t.Context(), "as of 1990-01-01"); !errors.Is(err, api.ErrTooEarly) {
 		t.Errorf("before the first candle: %v", err)
 	}
 }
 
 func TestScenarioIsWhatWasSaid(t *testing.T) {
-	a := do(t, session(t), "what if -5% tomorrow, then flat paths 32")
+	a := of[api.Scenario](t, session(t), "what if -5% tomorrow, then flat paths 32")
 	for h, want := range []float64{.95, .95} {
-		for _, q := range a.Steps[h].Quantiles {
+		for _, q := range a.Conditional.Steps[h].Quantiles {
 			if math.Abs(q/a.LastClose-want) > 1e-9 {
 				t.Errorf("step %d: close %v of %v, want all at %v of it", h+1, q, a.LastClose, want)
 			}
 		}
 	}
-	if len(a.Steps) != 4 || a.Steps[3].Quantiles[lowest] >= a.Steps[3].Quantiles[highest] {
-		t.Errorf("%d steps, the last %v", len(a.Steps), a.Steps[len(a.Steps)-1].Quantiles)
+	if q := a.Conditional.Steps[3].Quantiles; len(a.Conditional.Steps) != 4 || q[lowest] >= q[highest] {
+		t.Errorf("%d steps, the last %v", len(a.Conditional.Steps), q)
 	}
-	if got := value(t, a, "surprise"); got != a.Scenario.Surprise || got <= value(t, do(t, session(t), "what if flat paths 32"), "surprise") {
-		t.Errorf("a fall of 5%% surprises with %v nats", got)
+	if flat := of[api.Scenario](t, session(t), "what if flat paths 32"); a.Surprise <= flat.Surprise {
+		t.Errorf("a fall of 5%% surprises with %v nats, none with %v", a.Surprise, flat.Surprise)
 	}
 	// A scenario is never longer than its fan.
-	if a := do(t, session(t), "what if flat for 9 candles paths 4"); len(a.Steps) != 9 {
-		t.Errorf("%d steps of 9 moves", len(a.Steps))
+	if a := of[api.Scenario](t, session(t), "what if flat for 9 candles paths 4"); len(a.Conditional.Steps) != 9 {
+		t.Errorf("%d steps of 9 moves", len(a.Conditional.Steps))
 	}
 }
 
 func TestProbabilitiesAreSharesOfPaths(t *testing.T) {
-	up := value(t, do(t, session(t), "P(up in 3d)"), "P(")
-	down := value(t, do(t, session(t), "P(down in 3d)"), "P(")
+	p := func(event string) float64 { return of[api.Probability](t, session(t), "P("+event+" in 3d)").P }
+	up, down := p("up"), p("down")
 	if math.Abs(up+down-1) > 1e-9 || up <= 0 || down <= 0 {
 		t.Errorf("up %v, down %v", up, down)
 	}
-	f := do(t, session(t), "forecast 3d")
-	if got := f.Steps[2].PUp; math.Abs(got-up) > 1e-9 {
+	if got := of[api.Forecast](t, session(t), "forecast 3d").Steps[2].PUp; math.Abs(got-up) > 1e-9 {
 		t.Errorf("P(up) %v, in the forecast %v", up, got)
 	}
-	in := value(t, do(t, session(t), "P(close between -1% and +1% in 3d)"), "P(")
-	below := value(t, do(t, session(t), "P(close < -1% in 3d)"), "P(")
-	over := value(t, do(t, session(t), "P(close > +1% in 3d)"), "P(")
+	in, below, over := p("close between -1% and +1%"), p("close < -1%"), p("close > +1%")
 	if math.Abs(in+below+over-1) > 1e-9 {
 		t.Errorf("within %v, below %v, above %v", in, below, over)
 	}
-	if _, err := session(t).Do(t.Context(), "P(close between 100000 and +1%)"); err == nil {
-		t.Error("a close between 100000 and one near the last is possible")
+	if _, err := session(t).Do(t.Context(), "P(close between 100000 and +1%)"); !errors.Is(err, api.ErrRefused) {
+		t.Errorf("a close between 100000 and one near the last is possible: %v", err)
 	}
 }
 
 func TestCalibratedForecastsHaveIntervals(t *testing.T) {
-	a := do(t, session(t), "forecast paths 40 model calibrated")
-	if len(a.Steps[0].Intervals) != len(forecast.NominalLevels) || !strings.Contains(a.Text(), "calibrated at step 4:") {
-		t.Errorf("%v\n%s", a.Steps[0].Intervals, a.Text())
+	for _, line := range []string{"forecast paths 40 model calibrated", "forecast paths 40 model calibrated temp 1"} {
+		a := do(t, session(t), line)
+		if n := len(a.Answer.(*api.Forecast).Steps[0].Intervals); n != len(forecast.NominalLevels) || !strings.Contains(a.Text, "calibrated at step 4:") {
+			t.Errorf("%s: %d intervals\n%s", line, n, a)
+		}
 	}
-	for _, line := range []string{"forecast paths 40", "forecast paths 40 model calibrated temp 1", "what if -1% paths 40 model calibrated"} {
-		if a := do(t, session(t), line); a.Steps[0].Intervals != nil {
+	for _, line := range []string{"forecast paths 40", "forecast paths 40 model calibrated temp .9", "what if -1% paths 40 model calibrated"} {
+		if a := do(t, session(t), line); strings.Contains(a.Text, "calibrated at") {
 			t.Errorf("%s has calibrated intervals", line)
+		}
+	}
+}
+
+// A state is JSON that says as little as one likes.
+func TestStateInJSON(t *testing.T) {
+	for text, change := range map[string]func(*State){
+		`{}`:                           func(*State) {},
+		`{"horizon":""}`:               func(s *State) { s.Horizon = Span{} },
+		`{"seed":0,"temperature":0}`:   func(s *State) { s.Seed, s.Temperature = 0, 0 },
+		`{"asset":"A","horizon":"2w"}`: func(s *State) { s.Asset, s.Horizon = "A", Span{2, "w"} },
+	} {
+		want := DefaultState()
+		change(&want)
+		var got, again State
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", text, got, err, want)
+		}
+		if err := json.Unmarshal(marshal(t, got), &again); err != nil || again != got {
+			t.Errorf("%s: %+v, %v after a round trip", text, again, err)
+		}
+	}
+}
+
+// Bounds are those of the API.
+func TestWhatIsTooMuchIsRefused(t *testing.T) {
+	for line, want := range map[string]string{
+		"explain 1001":              "count 1001: want at most 100",
+		"forecast paths 5000":       "paths 5000: want at most 4096",
+		"forecast 9999d":            "horizon 9999: want at most 400",
+		"forecast temp 6":           "temperature 6: want at most 5",
+		"forecast temp 0.001":       "at least 0.01",
+		"show analogues window 1":   "window 1: want at least 2",
+		"what if -99.9999% paths 4": "log return 1",
+	} {
+		if _, err := session(t).Do(t.Context(), line); !errors.Is(err, api.ErrRefused) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", line, err, want)
 		}
 	}
 }
@@ -366,43 +424,25 @@ func TestStoppedAnswers(t *testing.T) {
 	do(t, s, "compare with har paths 4")
 }
 
-func TestSourcesRefuse(t *testing.T) {
+func TestSessionsRefuse(t *testing.T) {
+	for _, change := range []func(*State){
+		func(s *State) { s.Asset = "DOGE" },
+		func(s *State) { s.Model = "b" },
+		func(s *State) { s.AsOf = "yesterday" },
+	} {
+		start := DefaultState()
+		change(&start)
+		if _, err := NewSession(service(t), start); !errors.Is(err, api.ErrUnknown) && !errors.Is(err, api.ErrRefused) {
+			t.Errorf("a session about %+v: %v", start, err)
+		}
+	}
 	w, err := world()
 	if err != nil {
 		t.Fatal(err)
 	}
 	hourly := *w.series[1]
 	hourly.Interval = market.Hour
-	models := []Model{{"a", w.plain}}
-	for _, c := range []struct {
-		series []*market.Series
-		models []Model
-		want   string
-	}{
-		{nil, models, "no candles"},
-		{w.series, nil, "no model"},
-		{w.series, []Model{{"a", w.plain}, {"a", w.plain}}, "two models named a"},
-		{[]*market.Series{w.series[0], &hourly}, models, "interval"},
-	} {
-		if _, err := NewSources(c.series, c.models); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v, want %q", err, c.want)
-		}
-	}
-	s := sources(t)
-	for _, start := range []State{{Asset: "DOGE"}, {Model: "b"}} {
-		if _, err := s.Session(start); err == nil {
-			t.Errorf("a session about %+v", start)
-		}
-	}
-	alone := &hourly
-	only, err := NewSources([]*market.Series{alone}, models)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := only.Session(State{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := sessionOf(t, serviceOf(t, []*market.Series{&hourly}, api.Model{Name: "a", Model: w.plain}), DefaultState())
 	if _, err := c.Do(t.Context(), "forecast"); err == nil || !strings.Contains(err.Error(), "has candles of 1h") {
 		t.Errorf("candles of another interval: %v", err)
 	}
@@ -420,18 +460,11 @@ func TestUnknownFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewSources(w.series, []Model{{"imported", m}})
-	if err != nil {
-		t.Fatal(err)
+	c := sessionOf(t, serviceOf(t, w.series, api.Model{Name: "imported", Model: m}), DefaultState())
+	if a := do(t, c, "forecast paths 2 2d"); !strings.Contains(a.String(), "is not known") {
+		t.Error(a)
 	}
-	c, err := s.Session(State{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := do(t, c, "forecast paths 2 2d"); !strings.Contains(a.Text(), "is not known") {
-		t.Error(a.Text())
-	}
-	if a := do(t, c, "models"); !strings.Contains(a.Text(), "not known") {
-		t.Error(a.Text())
+	if a := do(t, c, "models"); !strings.Contains(a.Text, "not known") {
+		t.Error(a)
 	}
 }

@@ -258,7 +258,7 @@ var baselines = []struct{ word, name string }{
 	{"garch yearly", "GARCH-t, refitted yearly"},
 }
 
-func baselineWords() (words []string) {
+func Baselines() (words []string) {
 	for _, b := range baselines {
 		words = append(words, b.word)
 	}

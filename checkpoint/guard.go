@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/micro-quant/mqc/dataset"
 )
@@ -41,6 +42,53 @@ func (b *Bundle) CheckHeldOut(s *dataset.Stream, from, to int, hash string) (sel
 		}
 	}
 	return selected, nil
+}
+
+// Sight says what a bundle has seen of a candle at a time. A range is nil where there
+// is none.
+type Sight struct {
+	Time     time.Time
+	Fit      *Range // something of the bundle was fitted on it
+	Unknown  *Range // something was fitted on what has no dates: nothing shows that it was not this
+	Selected *Range // early stopping or calibration saw it
+}
+
+// Saw looks a candle at time t up in what b was fitted and selected on.
+func (b *Bundle) Saw(t time.Time) Sight {
+	s := Sight{Time: t}
+	for i, r := range b.Fit {
+		switch {
+		case s.Fit == nil && r.Contains(t):
+			s.Fit = &b.Fit[i]
+		case s.Unknown == nil && r.First.IsZero():
+			s.Unknown = &b.Fit[i]
+		}
+	}
+	for i, r := range b.Selected {
+		if s.Selected == nil && r.Contains(t) {
+			s.Selected = &b.Selected[i]
+		}
+	}
+	return s
+}
+
+// MayBeFitted reports whether b was, or may have been, fitted on the candle.
+func (s Sight) MayBeFitted() bool { return s.Fit != nil || s.Unknown != nil }
+
+// Warning says, after the name of a model, why a forecast of the candle is less than
+// one. It is empty where it is one.
+func (s Sight) Warning() string {
+	switch day := s.Time.Format(time.DateOnly); {
+	case s.Fit != nil:
+		return fmt.Sprintf("was fitted on candles until %s: this forecast of %s knows what came", s.Fit.Last.Format(time.DateOnly), day)
+	case s.Unknown != nil && s.Unknown.Unbounded():
+		return "was fitted on what is not known: it may know what came"
+	case s.Unknown != nil:
+		return "was fitted on tokens without dates: it may know what came"
+	case s.Selected != nil:
+		return fmt.Sprintf("was selected or calibrated on candles until %s, %s among them", s.Selected.Last.Format(time.DateOnly), day)
+	}
+	return ""
 }
 
 // Knows reports whether the weights were fitted on candles of an asset.

@@ -51,7 +51,7 @@ func (s *Server) docs() http.Handler {
 			body = api.Components.Schemas.SchemaFromRef(body.Ref)
 		}
 		for name, p := range body.Properties {
-			fields = append(fields, field{name, p.Type, p.Description, p.Default, slices.Contains(body.Required, name)})
+			fields = append(fields, field{name, cmp.Or(p.Type, huma.TypeObject), p.Description, p.Default, slices.Contains(body.Required, name)})
 		}
 		slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.Name, b.Name) })
 		return fields

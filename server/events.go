@@ -7,15 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/micro-quant/mqc/api"
 )
 
 // forecastEvents answers with a stream of events (WHATWG HTML, section 9.2). What
 // fails before the first is an answer of its own, later on an event.
-func (s *Server) forecastEvents(c huma.Context, r ForecastRequest) {
+func (s *Server) forecastEvents(c huma.Context, r api.ForecastRequest) {
 	_, w := humago.Unwrap(c)
 	begun := false
 	send := func(name string, v any) error {
@@ -39,7 +40,7 @@ func (s *Server) forecastEvents(c huma.Context, r ForecastRequest) {
 		return nil
 	}
 	err := s.compute(c.Context(), func(ctx context.Context) error {
-		out, err := s.forecast(ctx, r, func(p Progress) error { return send("steps", p) })
+		out, err := s.service.Forecast(ctx, r, func(p api.Progress) error { return send("steps", p) })
 		if err != nil {
 			return err
 		}
@@ -63,15 +64,3 @@ func (s *Server) forecastEvents(c huma.Context, r ForecastRequest) {
 
 // errGone says that a client takes no more.
 var errGone = errors.New("the client is gone")
-
-// parseStart reads a date or a time as the first instant of it: zero if text is empty.
-func parseStart(name, text string) (time.Time, error) {
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t, nil
-	}
-	end, err := parseEnd(name, text)
-	if err != nil || end.IsZero() {
-		return end, err
-	}
-	return end.Add(-1), nil
-}

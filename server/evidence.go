@@ -18,6 +18,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/report"
 )
 
@@ -184,13 +185,15 @@ func (s *Server) getReport() {
 
 // cardOf is the newest card of a model.
 func (s *Server) cardOf(name string) (*report.Card, error) {
+	models := s.config.Models
 	if name == "" {
-		name = s.names[0]
+		name = models[0].Name
 	}
-	m, ok := s.models[name]
-	if !ok {
+	i := slices.IndexFunc(models, func(m api.Model) bool { return m.Name == name })
+	if i < 0 {
 		return nil, huma.Error404NotFound(fmt.Sprintf("no model %q: GET /v1/models lists them", name))
 	}
+	m := models[i]
 	card, err := s.cards.find(m.Bundle.Hash)
 	if err != nil {
 		return nil, err

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/eval"
 	"github.com/micro-quant/mqc/report"
 )
@@ -42,11 +44,17 @@ func write(t *testing.T, path, text string, at int64) {
 	}
 }
 
+// hashOf is that of the checkpoint of a model.
+func hashOf(s *Server, name string) string {
+	i := slices.IndexFunc(s.config.Models, func(m api.Model) bool { return m.Name == name })
+	return s.config.Models[i].Bundle.Hash
+}
+
 func TestReportOfAModel(t *testing.T) {
 	folder := t.TempDir()
 	var log bytes.Buffer
 	s := newServer(t, func(c *Config) { c.Folder, c.Log = folder, slog.New(slog.NewTextHandler(&log, nil)) })
-	plain, calibrated := s.models["plain"].Bundle.Hash, s.models["calibrated"].Bundle.Hash
+	plain, calibrated := hashOf(s, "plain"), hashOf(s, "calibrated")
 	problem(t, ask(s, "GET", "/v1/report?model=plain", ""), 404, "mqc report --checkpoint")
 	problem(t, ask(s, "GET", "/v1/report?model=../../etc/passwd", ""), 404, "no model")
 	problem(t, ask(s, "GET", "/v1/report?model=plain&format=exe", ""), 422, "format")
@@ -92,7 +100,7 @@ func TestReportOfAModel(t *testing.T) {
 func TestReportAsAPage(t *testing.T) {
 	folder := t.TempDir()
 	s := newServer(t, func(c *Config) { c.Folder = folder })
-	c := writeCard(t, filepath.Join(folder, "report.json"), "<script>x</script>", 1, s.models["plain"].Bundle.Hash)
+	c := writeCard(t, filepath.Join(folder, "report.json"), "<script>x</script>", 1, hashOf(s, "plain"))
 	want, err := c.HTML()
 	if err != nil {
 		t.Fatal(err)

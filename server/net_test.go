@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/micro-quant/mqc/api"
 )
 
 // running is a server at an address.
@@ -135,7 +137,7 @@ func TestStream(t *testing.T) {
 		t.Fatalf("%d events of 100 paths in chunks of 32", len(all))
 	}
 	for i, want := range []int{32, 64, 96, 100} {
-		var p Progress
+		var p api.Progress
 		if err := json.Unmarshal([]byte(all[i].data), &p); err != nil || all[i].name != "steps" || p.Paths != want || len(p.Steps) != 6 {
 			t.Errorf("event %d: %s, %d paths, %v", i, all[i].name, p.Paths, err)
 		}

@@ -4,17 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	pathpkg "path"
 	"reflect"
-	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/api"
 )
 
 // routes are all endpoints, behind the guard.
@@ -30,18 +27,20 @@ func (s *Server) routes() http.Handler {
 	}
 	s.api = humago.New(mux, config)
 
-	get(s, "/v1/assets", "Assets, with what the server has of each", s.listAssets)
-	get(s, "/v1/candles", "Candles of an asset", s.listCandles)
-	get(s, "/v1/models", "Models, with what each has seen, and the baselines", s.listModels)
+	get(s, "/v1/assets", "Assets, with what the server has of each", s.service.Assets)
+	get(s, "/v1/candles", "Candles of an asset", s.service.Candles)
+	get(s, "/v1/models", "Models, with what each has seen, and the baselines", s.models)
 	get(s, "/v1/runs", "Training runs that were recorded", s.listRuns)
 	s.getEvents()
 	s.getReport()
 	s.postForecast()
-	post(s, "/v1/scenario", "What if: the distribution given the first returns to come, beside the unconditional one", s.scenario)
-	post(s, "/v1/probability", "How likely a close beyond, or between, prices is", s.probability)
-	post(s, "/v1/analogues", "Stretches of the past that resemble the newest candles, and what followed", s.analogues)
-	post(s, "/v1/explain", "The likeliest next tokens, as candles", s.explain)
-	post(s, "/v1/compare", "The forecast of a baseline beside that of the model", s.compare)
+	post(s, "/v1/scenario", "What if: the distribution given the first returns to come, beside the unconditional one", s.service.Scenario)
+	post(s, "/v1/probability", "How likely a close beyond, or between, prices is", s.service.Probability)
+	post(s, "/v1/analogues", "Stretches of the past that resemble the newest candles, and what followed", s.service.Analogues)
+	post(s, "/v1/explain", "The likeliest next tokens, as candles", s.service.Explain)
+	post(s, "/v1/compare", "The forecast of a baseline beside that of the model", s.service.Compare)
+	get(s, "/v1/chat", "What lines of a conversation may say", s.vocabulary)
+	post(s, "/v1/chat", "A line of a conversation, answered in words, with the request that it stands for and its answer", s.chat)
 
 	mux.Handle("GET /docs", s.docs())
 	mux.Handle("GET /metrics", s.metrics.handler())
@@ -88,7 +87,7 @@ func get[I, O any](s *Server, path, summary string, f func(context.Context, *I) 
 		Errors: []int{http.StatusUnauthorized, http.StatusNotFound, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, input *I) (*answer[O], error) {
 		out, err := f(ctx, input)
-		return &answer[O]{Body: out}, err
+		return &answer[O]{Body: out}, s.problem(err)
 	})
 }
 
@@ -139,120 +138,26 @@ func respond[I, O any](s *Server, ctx context.Context, in I, f func(context.Cont
 
 // postForecast registers the endpoint that answers with JSON or with events.
 func (s *Server) postForecast() {
-	op := operation[Forecast](s, "/v1/forecast", "The distribution of the candles to come; as a stream of events where the client accepts text/event-stream")
+	op := operation[api.Forecast](s, "/v1/forecast", "The distribution of the candles to come; as a stream of events where the client accepts text/event-stream")
 	op.Description = "Events: steps, after each chunk of paths, with the quantiles of all so far; done, with what the JSON answer is; error, with a problem."
 	op.Responses["200"].Content["text/event-stream"] = &huma.MediaType{
 		Schema: &huma.Schema{Type: huma.TypeString, Description: "events steps (Progress), done (Forecast), error (ErrorModel)"},
 	}
-	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Progress](), true, "")
+	s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Progress](), true, "")
 	type input struct {
 		Accept string `header:"Accept"`
-		Body   ForecastRequest
+		Body   api.ForecastRequest
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *input) (*huma.StreamResponse, error) {
 		if acceptsEvents(in.Accept) {
 			return &huma.StreamResponse{Body: func(c huma.Context) { s.forecastEvents(c, in.Body) }}, nil
 		}
-		return respond(s, ctx, in.Body, func(ctx context.Context, r ForecastRequest) (*Forecast, error) {
-			return s.forecast(ctx, r, nil)
+		return respond(s, ctx, in.Body, func(ctx context.Context, r api.ForecastRequest) (*api.Forecast, error) {
+			return s.service.Forecast(ctx, r, nil)
 		})
 	})
 }
 
-// AssetList is an answer of /v1/assets.
-type AssetList struct {
-	Assets []Asset `json:"assets"`
-}
-
-// Asset is what the server has of one.
-type Asset struct {
-	Name     string    `json:"name"`
-	Interval string    `json:"interval" example:"1d"`
-	Candles  int       `json:"candles"`
-	First    time.Time `json:"first"`
-	Last     time.Time `json:"last"`
-}
-
-func (s *Server) listAssets(context.Context, *struct{}) (*AssetList, error) {
-	list := &AssetList{}
-	for _, name := range slices.Sorted(maps.Keys(s.assets)) {
-		c := s.assets[name].Candles
-		list.Assets = append(list.Assets, Asset{name, s.assets[name].Interval.String(), len(c), c[0].Time, c[len(c)-1].Time})
-	}
-	return list, nil
-}
-
-// CandleList is an answer of /v1/candles.
-type CandleList struct {
-	Asset    string   `json:"asset"`
-	Interval string   `json:"interval" example:"1d"`
-	Total    int      `json:"total" doc:"candles between from and to; the newest of them are here"`
-	Candles  []Candle `json:"candles"`
-}
-
-type candleQuery struct {
-	Asset string `query:"asset" required:"true" maxLength:"64"`
-	From  string `query:"from" maxLength:"40" doc:"first date or time"`
-	To    string `query:"to" maxLength:"40" doc:"last date or time"`
-	Limit int    `query:"limit" minimum:"1" maximum:"10000" default:"1000" doc:"newest candles at most"`
-}
-
-func (s *Server) listCandles(_ context.Context, q *candleQuery) (*CandleList, error) {
-	series, ok := s.assets[q.Asset]
-	if !ok {
-		return nil, huma.Error404NotFound(fmt.Sprintf("no asset %q: GET /v1/assets lists them", q.Asset))
-	}
-	from, err := parseStart("from", q.From)
-	if err != nil {
-		return nil, err
-	}
-	to, err := parseEnd("to", q.To)
-	if err != nil {
-		return nil, err
-	}
-	c := series.Candles
-	if !to.IsZero() {
-		c = c[:indexAfter(c, to)]
-	}
-	c = c[indexAfter(c, from):]
-	return &CandleList{q.Asset, series.Interval.String(), len(c), candlesOf(c[max(0, len(c)-q.Limit):])}, nil
-}
-
-// ModelList is an answer of /v1/models.
-type ModelList struct {
-	Default   string      `json:"default" doc:"model of requests that name none"`
-	Models    []ModelInfo `json:"models"`
-	Baselines []string    `json:"baselines" doc:"for /v1/compare"`
-}
-
-// ModelInfo is what a model is and has seen.
-type ModelInfo struct {
-	Name       string             `json:"name"`
-	SHA256     string             `json:"sha256" doc:"of the checkpoint"`
-	Stages     []string           `json:"stages" doc:"of training, the first one first"`
-	Interval   string             `json:"interval" doc:"of the candles that it knows"`
-	Parameters int                `json:"parameters"`
-	Vocabulary int                `json:"vocabulary"`
-	Window     int                `json:"window" doc:"tokens that it sees at most"`
-	Calibrated bool               `json:"calibrated"`
-	ValFrom    time.Time          `json:"val_from" doc:"training dates end before"`
-	TestFrom   time.Time          `json:"test_from" doc:"validation ends before"`
-	Fit        []checkpoint.Range `json:"fit" doc:"what was fitted"`
-	Selected   []checkpoint.Range `json:"selected" doc:"what early stopping and calibration saw"`
-}
-
-func (s *Server) listModels(context.Context, *struct{}) (*ModelList, error) {
-	list := &ModelList{Default: s.names[0], Baselines: baselineNames()}
-	for _, name := range s.names {
-		b := s.models[name].Bundle
-		m := ModelInfo{
-			Name: name, SHA256: b.Hash, Interval: b.Interval, Parameters: len(b.Model.Params), Vocabulary: b.Model.Vocab, Window: b.Model.SeqLen,
-			Calibrated: b.Calibration != nil, ValFrom: b.Split.ValFrom, TestFrom: b.Split.TestFrom, Fit: b.Fit, Selected: b.Selected,
-		}
-		for _, step := range b.Lineage {
-			m.Stages = append(m.Stages, step.Stage)
-		}
-		list.Models = append(list.Models, m)
-	}
-	return list, nil
+func (s *Server) models(context.Context, *struct{}) (*api.ModelList, error) {
+	return s.service.Models(), nil
 }

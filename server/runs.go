@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/runs"
 )
 
@@ -253,7 +254,7 @@ func (s *Server) shown(run runs.Run) runs.Run {
 			name = filepath.ToSlash(inside)
 		}
 	}
-	run.Checkpoint = trimExt(name)
+	run.Checkpoint = api.TrimExt(name)
 	run.Command, run.Message = withoutFolders(run.Command), withoutFolders(run.Message)
 	return run
 }

@@ -1,5 +1,5 @@
-// Package server answers forecasts over HTTP: endpoints under /v1 with an OpenAPI
-// description, streams as server-sent events, and metrics.
+// Package server is package api over HTTP: endpoints under /v1 with an OpenAPI
+// description, streams as server-sent events, who may ask and how much, and metrics.
 //
 // Assets and models are looked up by name among those that the server was given;
 // nothing of a request reaches the file system.
@@ -19,16 +19,14 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/market"
 )
 
 // Limits bound what one request, and all together, may take.
 type Limits struct {
+	api.Limits       // of what one question may take
 	Body       int64 // bytes of a request
-	Horizon    int   // candles of a path
-	Paths      int   // of a forecast
-	Candles    int   // of a forecast: paths times horizon
 	Concurrent int   // requests that compute at the same time; more are refused
 	Streams    int   // training runs that are followed at the same time; more are refused
 
@@ -43,7 +41,7 @@ type Limits struct {
 // DefaultLimits are those of a small machine.
 func DefaultLimits() Limits {
 	return Limits{
-		Body: 4 << 20, Horizon: 400, Paths: 4096, Candles: 1 << 18, Concurrent: 16, Streams: 32,
+		Limits: api.DefaultLimits(), Body: 4 << 20, Concurrent: 16, Streams: 32,
 		Compute: time.Minute, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
 		Idle: time.Minute, Drain: 10 * time.Second,
 	}
@@ -51,15 +49,12 @@ func DefaultLimits() Limits {
 
 // Validate reports everything that is wrong with l at once.
 func (l Limits) Validate() error {
-	var errs []error
+	errs := []error{l.Limits.Validate()}
 	for _, v := range []struct {
 		name  string
 		value int64
 	}{
 		{"body", l.Body},
-		{"horizon", int64(l.Horizon)},
-		{"paths", int64(l.Paths)},
-		{"candles", int64(l.Candles)},
 		{"concurrent requests", int64(l.Concurrent)},
 		{"streams of runs", int64(l.Streams)},
 		{"time to compute", int64(l.Compute)},
@@ -78,7 +73,7 @@ func (l Limits) Validate() error {
 
 // Config is what a server offers, and to whom.
 type Config struct {
-	Models []Model          // the first is that of requests which name none
+	Models []api.Model      // the first is that of requests which name none
 	Series []*market.Series // of one interval, each symbol once
 
 	Registry string // folder of the registry of training runs; empty: none
@@ -96,22 +91,12 @@ const minToken = 16
 
 // Validate reports everything that is wrong with c at once.
 func (c Config) Validate() error {
-	errs := market.CheckTogether(c.Series)
-	if len(c.Models) == 0 {
-		errs = append(errs, errors.New("server: no model to forecast with"))
-	}
-	if len(c.Series) == 0 {
-		errs = append(errs, errors.New("server: no asset to forecast"))
-	}
-	errs = append(errs, c.CheckToken())
-	names := map[string]bool{}
-	for _, m := range c.Models {
-		if names[m.Name] {
-			errs = append(errs, fmt.Errorf("server: two models named %q", m.Name))
-		}
-		names[m.Name] = true
-	}
-	return errors.Join(append(errs, c.Limits.Validate())...)
+	return errors.Join(c.CheckToken(), c.Limits.Validate(), c.known().Validate())
+}
+
+// known is what c offers.
+func (c Config) known() api.Config {
+	return api.Config{Models: c.Models, Series: c.Series, Limits: c.Limits.Limits, Version: c.Version}
 }
 
 // CheckToken refuses a token that can be guessed.
@@ -126,22 +111,16 @@ func (c Config) CheckToken() error {
 type Server struct {
 	config    Config
 	tokenHash [sha256.Size]byte
-	assets    map[string]*market.Series
-	models    map[string]*forecast.Model
-	names     []string // of models, the default first
+	service   *api.Service
 	slots     chan struct{}
 	streams   chan struct{} // of runs that are followed
 	cards     *cards
-	fits      *forecast.Fits
 	metrics   *metrics
 	api       huma.API
 	handler   http.Handler
 
 	busy sync.RWMutex // read-locked by requests
 }
-
-// maxFits bounds the memory of fitted baselines.
-const maxFits = 64
 
 // batch is how many paths of all requests are decoded together: more gain little.
 const batch = 64
@@ -156,20 +135,19 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, tokenHash: sha256.Sum256([]byte(c.Token)),
-		assets: map[string]*market.Series{}, models: map[string]*forecast.Model{},
 		slots: make(chan struct{}, c.Limits.Concurrent), streams: make(chan struct{}, c.Limits.Streams),
 		cards: newCards(c.Folder, c.Log),
-		fits:  forecast.NewFits(c.Series, maxFits),
 	}
-	for _, series := range c.Series {
-		s.assets[series.Symbol] = series
-	}
-	for _, named := range c.Models {
-		named.Share(batch)
-		s.models[named.Name] = named.Model
-		s.names = append(s.names, named.Name)
+	for _, m := range c.Models {
+		m.Share(batch)
 	}
 	s.metrics = newMetrics(s)
+	known := c.known()
+	known.Drawn = func(candles int) { s.metrics.candles.Add(float64(candles)) }
+	var err error
+	if s.service, err = api.New(known); err != nil {
+		return nil, err
+	}
 	s.handler = s.routes()
 	return s, nil
 }

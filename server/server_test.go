@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feature"
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 
 type world struct {
 	series []*market.Series
-	models []Model
+	models []api.Model
 }
 
 // given is a market of three assets and a tiny model, plain and calibrated.
@@ -87,7 +88,7 @@ var given = sync.OnceValues(func() (*world, error) {
 		if err := checkpoint.Save(path, named.b); err != nil {
 			return nil, err
 		}
-		model, err := OpenModel(path)
+		model, err := api.OpenModel(folder, path, open)
 		if err != nil {
 			return nil, err
 		}
@@ -103,6 +104,24 @@ func configOf(t testing.TB) Config {
 		t.Fatal(err)
 	}
 	return Config{Models: w.models, Series: w.series, Limits: DefaultLimits(), Version: "test"}
+}
+
+func seriesOf(t testing.TB, name string) *market.Series {
+	t.Helper()
+	all := configOf(t).Series
+	return all[slices.IndexFunc(all, func(s *market.Series) bool { return s.Symbol == name })]
+}
+
+func bundleOf(t testing.TB, name string) *checkpoint.Bundle {
+	t.Helper()
+	all := configOf(t).Models
+	return all[slices.IndexFunc(all, func(m api.Model) bool { return m.Name == name })].Bundle
+}
+
+// open opens a checkpoint.
+func open(path string) (*checkpoint.Bundle, error) {
+	b, _, err := checkpoint.OpenModel(path)
+	return b, err
 }
 
 func newServer(t testing.TB, change func(*Config)) *Server {
@@ -170,25 +189,25 @@ const small = `"asset":"SYN-01","horizon":5,"paths":20`
 
 func TestAssetsAndCandles(t *testing.T) {
 	s := newServer(t, nil)
-	list := answered[AssetList](t, ask(s, "GET", "/v1/assets", "")).Assets
-	series := s.assets["SYN-02"].Candles
+	list := answered[api.AssetList](t, ask(s, "GET", "/v1/assets", "")).Assets
+	series := seriesOf(t, "SYN-02").Candles
 	if len(list) != 3 || list[1].Name != "SYN-02" || list[1].Candles != len(series) || !list[1].Last.Equal(series[len(series)-1].Time) || list[1].Interval != "1d" {
 		t.Fatalf("%+v", list)
 	}
-	all := answered[CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02", ""))
+	all := answered[api.CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02", ""))
 	if all.Total != len(series) || len(all.Candles) != len(series) || all.Candles[7].Close != series[7].Close {
 		t.Errorf("%d of %d candles, want %d", len(all.Candles), all.Total, len(series))
 	}
 	day := func(i int) string { return series[i].Time.Format("2006-01-02") }
-	some := answered[CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02&limit=3&from="+day(10)+"&to="+day(20), ""))
+	some := answered[api.CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02&limit=3&from="+day(10)+"&to="+day(20), ""))
 	if some.Total != 11 || len(some.Candles) != 3 || !some.Candles[2].Time.Equal(series[20].Time) {
 		t.Errorf("%+v", some)
 	}
 	at := series[10].Time.Format("2006-01-02T15:04:05Z")
-	if one := answered[CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02&from="+at+"&to="+at, "")); one.Total != 1 {
+	if one := answered[api.CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02&from="+at+"&to="+at, "")); one.Total != 1 {
 		t.Errorf("%d candles at %s", one.Total, at)
 	}
-	if none := answered[CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02&from=2050-01-01&to=1990-01-01", "")); none.Total != 0 || none.Candles == nil {
+	if none := answered[api.CandleList](t, ask(s, "GET", "/v1/candles?asset=SYN-02&from=2050-01-01&to=1990-01-01", "")); none.Total != 0 || none.Candles == nil {
 		t.Errorf("%+v", none)
 	}
 	problem(t, ask(s, "GET", "/v1/candles?asset=SYN-09", ""), 404, "no asset")
@@ -201,7 +220,7 @@ func TestAssetsAndCandles(t *testing.T) {
 
 func TestModelsSayWhatTheyHaveSeen(t *testing.T) {
 	s := newServer(t, nil)
-	list := answered[ModelList](t, ask(s, "GET", "/v1/models", ""))
+	list := answered[api.ModelList](t, ask(s, "GET", "/v1/models", ""))
 	if list.Default != "plain" || len(list.Models) != 2 || !slices.Contains(list.Baselines, forecast.NamePooledHAR) {
 		t.Fatalf("%+v", list)
 	}
@@ -213,13 +232,13 @@ func TestModelsSayWhatTheyHaveSeen(t *testing.T) {
 
 func TestForecast(t *testing.T) {
 	s := newServer(t, nil)
-	f := answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`,"seed":18446744073709551615,"return_paths":true,"as_of":"2005-12-30"}`))
-	series := s.assets["SYN-01"].Candles
-	n := indexAfter(series, f.From) + 1
+	f := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`,"seed":18446744073709551615,"return_paths":true,"as_of":"2005-12-30"}`))
+	series := seriesOf(t, "SYN-01").Candles
+	n := 1 + slices.IndexFunc(series, func(c market.Candle) bool { return c.Time.Equal(f.From) })
 	if f.From.Format("2006-01-02") > "2005-12-30" || f.LastClose != series[n-1].Close || f.Asset != "SYN-01" || f.Interval != "1d" {
 		t.Errorf("%+v", f.About)
 	}
-	if i := f.Identity; i.Checkpoint != "plain" || i.SHA256 != s.models["plain"].Bundle.Hash || i.Seed != math.MaxUint64 || i.Version != "test" || i.Config.Horizon != 5 || i.Config.Paths != 20 || i.Config.Sampler.Temperature != 1 || !i.Config.AsOf.Equal(f.From) {
+	if i := f.Identity; i.Checkpoint != "plain" || i.SHA256 != bundleOf(t, "plain").Hash || i.Seed != math.MaxUint64 || i.Version != "test" || i.Config.Horizon != 5 || i.Config.Paths != 20 || i.Config.Sampler.Temperature != 1 || !i.Config.AsOf.Equal(f.From) {
 		t.Errorf("%+v", i)
 	}
 	if len(f.Steps) != 5 || len(f.Closes) != 20 || len(f.Realised) != 5 || f.Calibrated || f.Steps[0].Intervals != nil {
@@ -229,17 +248,17 @@ func TestForecast(t *testing.T) {
 		t.Errorf("realised %+v, want %+v", f.Realised[0], series[n])
 	}
 	for _, step := range f.Steps {
-		if len(step.Quantiles) != 7 || !slices.IsSorted(step.Quantiles) || step.PUp < 0 || step.PUp > 1 {
+		if len(step.Quantiles) != len(api.Levels) || !slices.IsSorted(step.Quantiles) || step.PUp < 0 || step.PUp > 1 {
 			t.Errorf("%+v", step)
 		}
 	}
-	if d := f.Density; d == nil || len(d.Quantiles) != 7 || !slices.IsSorted(d.Quantiles) || !(d.PUp > 0 && d.PUp < 1) || d.Temperature != 1 {
+	if d := f.Density; d == nil || len(d.Quantiles) != len(api.Levels) || !slices.IsSorted(d.Quantiles) || !(d.PUp > 0 && d.PUp < 1) || d.Temperature != 1 {
 		t.Errorf("%+v", f.Density)
 	}
 	// The same paths as the library draws.
-	known := *s.assets["SYN-01"]
+	known := *seriesOf(t, "SYN-01")
 	known.Candles = series[:n]
-	want, err := forecast.New(t.Context(), s.models["plain"].Bundle, &known, forecast.Options{Horizon: 5, Samples: 20, Seed: math.MaxUint64, Sampler: gpt.Sampler{Temperature: 1}})
+	want, err := forecast.New(t.Context(), bundleOf(t, "plain"), &known, forecast.Options{Horizon: 5, Samples: 20, Seed: math.MaxUint64, Sampler: gpt.Sampler{Temperature: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +270,7 @@ func TestForecast(t *testing.T) {
 		}
 	}
 	// Without paths, and defaults.
-	d := answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{"asset":"SYN-01"}`))
+	d := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{"asset":"SYN-01"}`))
 	if len(d.Steps) != 32 || d.Identity.Config.Paths != 256 || d.Identity.Seed != 1 || d.Closes != nil || d.Realised == nil || len(d.Realised) != 0 {
 		t.Errorf("%+v", d.Identity)
 	}
@@ -259,14 +278,14 @@ func TestForecast(t *testing.T) {
 
 func TestForecastOfACalibratedModel(t *testing.T) {
 	s := newServer(t, nil)
-	f := answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{"model":"calibrated",`+small+`}`))
-	c := s.models["calibrated"].Bundle.Calibration
+	f := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{"model":"calibrated",`+small+`}`))
+	c := bundleOf(t, "calibrated").Calibration
 	if !f.Calibrated || len(f.Steps[4].Intervals) != len(forecast.NominalLevels) || f.Density.Temperature != c.Temperature || f.Identity.Config.Temperature != c.Temperature {
 		t.Errorf("%+v %+v", f.Identity.Config, f.Steps[4])
 	}
 	// Intervals are those of paths drawn as they were calibrated.
 	for _, other := range []string{`"temperature":0`, `"temperature":0.9`, `"top_k":3`, `"top_p":0.5`} {
-		f := answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{"model":"calibrated",`+small+`,`+other+`}`))
+		f := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{"model":"calibrated",`+small+`,`+other+`}`))
 		if f.Calibrated || f.Steps[0].Intervals != nil {
 			t.Errorf("%s: calibrated", other)
 		}
@@ -276,7 +295,7 @@ func TestForecastOfACalibratedModel(t *testing.T) {
 func TestAsOfHidesWhatCameLater(t *testing.T) {
 	s := newServer(t, nil)
 	const n = 300 // of 400, before validation begins: baselines, too, are fitted on what is known
-	whole := s.assets["SYN-01"]
+	whole := seriesOf(t, "SYN-01")
 	day := whole.Candles[n-1].Time.Format("2006-01-02")
 	cut := newServer(t, func(c *Config) {
 		c.Series = slices.Clone(c.Series)
@@ -313,7 +332,7 @@ func TestAsOfHidesWhatCameLater(t *testing.T) {
 
 func TestFlagsOfWhatWasSeen(t *testing.T) {
 	s := newServer(t, nil)
-	split := s.models["plain"].Bundle.Split
+	split := bundleOf(t, "plain").Split
 	for _, c := range []struct {
 		asOf               string
 		inFit, inSelection bool
@@ -323,7 +342,7 @@ func TestFlagsOfWhatWasSeen(t *testing.T) {
 		{split.TestFrom.Format("2006-01-02"), false, false},
 		{"", false, false},
 	} {
-		e := answered[Explain](t, ask(s, "POST", "/v1/explain", `{"asset":"SYN-01","as_of":"`+c.asOf+`"}`))
+		e := answered[api.Explain](t, ask(s, "POST", "/v1/explain", `{"asset":"SYN-01","as_of":"`+c.asOf+`"}`))
 		if e.InFit != c.inFit || e.InSelected != c.inSelection {
 			t.Errorf("as of %q: in_fit %v, in_selected %v", c.asOf, e.InFit, e.InSelected)
 		}
@@ -332,7 +351,7 @@ func TestFlagsOfWhatWasSeen(t *testing.T) {
 
 func TestScenario(t *testing.T) {
 	s := newServer(t, nil)
-	a := answered[Scenario](t, ask(s, "POST", "/v1/scenario", `{`+small+`,"returns":[-0.08,0],"return_paths":true}`))
+	a := answered[api.Scenario](t, ask(s, "POST", "/v1/scenario", `{`+small+`,"returns":[-0.08,0],"return_paths":true}`))
 	if len(a.Given) != 2 || len(a.Conditional.Closes) != 20 || !(a.Effective >= 1 && a.Effective <= 20) || a.Conditional.Calibrated {
 		t.Errorf("%+v", a)
 	}
@@ -341,17 +360,17 @@ func TestScenario(t *testing.T) {
 			t.Fatalf("closes at %v, want %v", closes[1], want)
 		}
 	}
-	f := answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`}`))
+	f := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`}`))
 	if !slices.EqualFunc(a.Unconditional.Steps, f.Steps, func(a, b forecast.Step) bool { return slices.Equal(a.Quantiles, b.Quantiles) }) {
 		t.Error("the unconditional fan is not that of a forecast")
 	}
 	// Closes are returns.
-	b := answered[Scenario](t, ask(s, "POST", "/v1/scenario", fmt.Sprintf(`{%s,"closes":[%v,%v]}`, small, a.LastClose*math.Exp(-.08), a.LastClose*math.Exp(-.08))))
+	b := answered[api.Scenario](t, ask(s, "POST", "/v1/scenario", fmt.Sprintf(`{%s,"closes":[%v,%v]}`, small, a.LastClose*math.Exp(-.08), a.LastClose*math.Exp(-.08))))
 	if math.Abs(a.Surprise-b.Surprise) > 1e-6 {
 		t.Errorf("surprise %v by returns, %v by closes", a.Surprise, b.Surprise)
 	}
 	// A larger move is a larger surprise.
-	if c := answered[Scenario](t, ask(s, "POST", "/v1/scenario", `{`+small+`,"returns":[-0.3]}`)); c.Surprise < a.Surprise-5 {
+	if c := answered[api.Scenario](t, ask(s, "POST", "/v1/scenario", `{`+small+`,"returns":[-0.3]}`)); c.Surprise < a.Surprise-5 {
 		t.Errorf("surprise %v of −30%%, %v of −8%% and flat", c.Surprise, a.Surprise)
 	}
 	for body, want := range map[string]string{
@@ -370,9 +389,9 @@ func TestScenario(t *testing.T) {
 
 func TestProbability(t *testing.T) {
 	s := newServer(t, nil)
-	last := s.assets["SYN-01"].Candles[399].Close
-	p := func(body string) Probability {
-		return answered[Probability](t, ask(s, "POST", "/v1/probability", `{"asset":"SYN-01","horizon":1,"paths":2000,`+body+`}`))
+	last := seriesOf(t, "SYN-01").Candles[399].Close
+	p := func(body string) api.Probability {
+		return answered[api.Probability](t, ask(s, "POST", "/v1/probability", `{"asset":"SYN-01","horizon":1,"paths":2000,`+body+`}`))
 	}
 	up, down := p(fmt.Sprintf(`"above":%v`, last)), p(fmt.Sprintf(`"below":%v`, last))
 	if up.Exact == nil || math.Abs(*up.Exact+*down.Exact-1) > 1e-9 || up.Lo > up.P || up.P > up.Hi {
@@ -385,7 +404,7 @@ func TestProbability(t *testing.T) {
 	if between := p(fmt.Sprintf(`"above":%v,"below":%v`, .5*last, 2*last)); between.P < .99 {
 		t.Errorf("within a factor of two with %v", between.P)
 	}
-	long := answered[Probability](t, ask(s, "POST", "/v1/probability", `{`+small+`,"above":0}`))
+	long := answered[api.Probability](t, ask(s, "POST", "/v1/probability", `{`+small+`,"above":0}`))
 	if long.P != 1 || long.Exact != nil {
 		t.Errorf("above 0 with %v", long.P)
 	}
@@ -396,8 +415,8 @@ func TestProbability(t *testing.T) {
 
 func TestAnaloguesAndExplain(t *testing.T) {
 	s := newServer(t, nil)
-	a := answered[Analogues](t, ask(s, "POST", "/v1/analogues", `{"asset":"SYN-01","window":10,"horizon":4,"count":3}`))
-	if len(a.Analogues) != 3 || !a.Before.Equal(s.models["plain"].Bundle.Split.ValFrom) {
+	a := answered[api.Analogues](t, ask(s, "POST", "/v1/analogues", `{"asset":"SYN-01","window":10,"horizon":4,"count":3}`))
+	if len(a.Analogues) != 3 || !a.Before.Equal(bundleOf(t, "plain").Split.ValFrom) {
 		t.Fatalf("%d before %v", len(a.Analogues), a.Before)
 	}
 	for i, x := range a.Analogues {
@@ -409,7 +428,7 @@ func TestAnaloguesAndExplain(t *testing.T) {
 	problem(t, ask(s, "POST", "/v1/analogues", `{"asset":"SYN-01","horizon":399}`), 422, "no history")
 	problem(t, ask(s, "POST", "/v1/analogues", `{"asset":"SYN-01","horizon":5000}`), 422, "horizon 5000")
 
-	e := answered[Explain](t, ask(s, "POST", "/v1/explain", `{"asset":"SYN-01","count":16}`))
+	e := answered[api.Explain](t, ask(s, "POST", "/v1/explain", `{"asset":"SYN-01","count":16}`))
 	sum := 0.0
 	for i, k := range e.Tokens {
 		sum += k.Probability
@@ -425,11 +444,11 @@ func TestAnaloguesAndExplain(t *testing.T) {
 func TestCompare(t *testing.T) {
 	s := newServer(t, nil)
 	for _, name := range []string{"HAR-t, pooled", "random walk", "EWMA .94 t"} {
-		c := answered[Compare](t, ask(s, "POST", "/v1/compare", `{`+small+`,"baseline":"`+name+`"}`))
-		if c.Baseline != name || len(c.Other.Steps) != 5 || len(c.Model.Steps) != 5 || !c.FittedBefore.Equal(s.models["plain"].Bundle.Split.ValFrom) {
+		c := answered[api.Compare](t, ask(s, "POST", "/v1/compare", `{`+small+`,"baseline":"`+name+`"}`))
+		if c.Baseline != name || len(c.Other.Steps) != 5 || len(c.Model.Steps) != 5 || !c.FittedBefore.Equal(bundleOf(t, "plain").Split.ValFrom) {
 			t.Errorf("%+v", c)
 		}
-		if q := c.Other.Steps[4].Quantiles; !slices.IsSorted(q) || q[0] >= q[6] {
+		if q := c.Other.Steps[4].Quantiles; !slices.IsSorted(q) || q[0] >= q[len(q)-1] {
 			t.Errorf("%s: %v", name, q)
 		}
 	}
@@ -443,7 +462,7 @@ func TestCompare(t *testing.T) {
 func TestCandlesThatArePosted(t *testing.T) {
 	s := newServer(t, nil)
 	var text bytes.Buffer
-	if err := market.WriteCSV(&text, s.assets["SYN-01"]); err != nil {
+	if err := market.WriteCSV(&text, seriesOf(t, "SYN-01")); err != nil {
 		t.Fatal(err)
 	}
 	body := func(v map[string]any) string {
@@ -454,12 +473,12 @@ func TestCandlesThatArePosted(t *testing.T) {
 		}
 		return string(b)
 	}
-	known := answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`,"as_of":"2006-05-01"}`))
-	posted := answered[Forecast](t, ask(s, "POST", "/v1/forecast", body(map[string]any{"as_of": "2006-05-01", "asset": "MINE"})))
+	known := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`,"as_of":"2006-05-01"}`))
+	posted := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", body(map[string]any{"as_of": "2006-05-01", "asset": "MINE"})))
 	if posted.Asset != "MINE" || len(posted.Identity.Config.CSVSHA256) != 64 || !slices.Equal(posted.Steps[4].Quantiles, known.Steps[4].Quantiles) || len(posted.Realised) != 5 {
 		t.Errorf("%+v", posted.About)
 	}
-	if len(s.assets) != 3 {
+	if n := len(answered[api.AssetList](t, ask(s, "GET", "/v1/assets", "")).Assets); n != 3 {
 		t.Error("posted candles were kept")
 	}
 	for csv, want := range map[string]string{
@@ -555,7 +574,7 @@ func TestTokensAndOrigins(t *testing.T) {
 		}
 	}
 	problem(t, ask(s, "POST", "/v1/forecast", `{`+small+`}`), 401, "")
-	answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`}`, "Authorization", "bearer 0123456789abcdef"))
+	answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`}`, "Authorization", "bearer 0123456789abcdef"))
 	if strings.Contains(ask(s, "GET", "/docs", "").Body.String(), "0123456789abcdef") {
 		t.Error("the docs show the token")
 	}
@@ -634,7 +653,7 @@ func TestOpenAPI(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &api); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(api.OpenAPI, "3.1") || len(api.Paths) != 9 {
+	if !strings.HasPrefix(api.OpenAPI, "3.1") || len(api.Paths) != 10 {
 		t.Errorf("OpenAPI %s with %d paths", api.OpenAPI, len(api.Paths))
 	}
 	seen := map[string]bool{}
@@ -653,7 +672,7 @@ func TestOpenAPI(t *testing.T) {
 
 func TestMetricsAndHealth(t *testing.T) {
 	s := newServer(t, nil)
-	answered[Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`}`))
+	answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`}`))
 	ask(s, "GET", "/v1/made/up", "")
 	text := ask(s, "GET", "/metrics", "").Body.String()
 	for _, want := range []string{
@@ -715,12 +734,12 @@ func TestReadModels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := ReadModels(filepath.Join(dir, "none")); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, _, err := api.ReadModels(filepath.Join(dir, "none"), open); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("a folder that is not there: %v", err)
 	}
 	write("broken.pt", "nothing")
 	write("notes.txt", "nothing")
-	if _, skipped, err := ReadModels(dir); err == nil || len(skipped) != 1 {
+	if _, skipped, err := api.ReadModels(dir, open); err == nil || len(skipped) != 1 {
 		t.Errorf("no model: %v, skipped %v", err, skipped)
 	}
 	text, err := os.ReadFile(filepath.Join(folder, "plain.pt"))
@@ -730,7 +749,7 @@ func TestReadModels(t *testing.T) {
 	write("one.pt", string(text))
 	write("deep/two.safetensors", string(text))
 	write(".hidden/three.pt", string(text))
-	models, skipped, err := ReadModels(dir)
+	models, skipped, err := api.ReadModels(dir, open)
 	if err != nil || len(models) != 2 || models[0].Name != "deep/two" || models[1].Name != "one" || len(skipped) != 1 {
 		t.Errorf("%+v, skipped %v, %v", models, skipped, err)
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
@@ -72,7 +74,7 @@ func (a *app) runBenchServe(c *cobra.Command, f *benchServeFlags) error {
 	m.Time, m.Seed = time.Duration(f.seconds*float64(time.Second)), a.seed
 	var err error
 	if f.checkpoint != "" {
-		if m.Server.Models, err = a.servedModels(f.checkpoint, ""); err == nil {
+		if m.Server.Models, err = a.askedModels(c, []string{f.checkpoint}, filepath.Dir(f.checkpoint), ""); err == nil {
 			m.Server.Series, _, err = market.ReadDir(f.data)
 		}
 	} else {
@@ -99,7 +101,7 @@ func (a *app) runBenchServe(c *cobra.Command, f *benchServeFlags) error {
 // fresh is a model that nobody has trained, over a synthetic market. Its tokens are
 // quantiles of the return: of all tokenizers that takes the least time to fit, and
 // how long a token takes to decode does not depend on it.
-func (f *benchServeFlags) fresh(c *cobra.Command, seed uint64) ([]server.Model, []*market.Series, error) {
+func (f *benchServeFlags) fresh(c *cobra.Command, seed uint64) ([]api.Model, []*market.Series, error) {
 	shape, err := f.modelShape(c, 0)
 	if err != nil {
 		return nil, nil, newUsageError(c, err)
@@ -123,7 +125,7 @@ func (f *benchServeFlags) fresh(c *cobra.Command, seed uint64) ([]server.Model, 
 	}
 	b.Precision = precision
 	m, err := forecast.NewModel(b)
-	return []server.Model{{Name: "fresh", Model: m}}, candles.Series, err
+	return []api.Model{{Name: "fresh", Model: m}}, candles.Series, err
 }
 
 func (a *app) printLoad(r load.Result) {

@@ -14,16 +14,17 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/chat"
-	"github.com/micro-quant/mqc/forecast"
 )
 
 // chatStart is what a conversation begins with.
 type chatStart struct {
-	checkpoints     []string
-	data, precision string
-	asset, asOf     string
-	horizon         string
+	checkpoints       []string
+	folder, precision string
+	data              string
+	asset, asOf       string
+	horizon           string
 }
 
 func (a *app) chat() *cobra.Command {
@@ -60,24 +61,24 @@ JSON object on one line. docs/chat.md has the whole grammar.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringSliceVar(&start.checkpoints, "checkpoint", nil, "checkpoints to ask, the first of them at first (default: the furthest stage in checkpoints/)")
+	bindModels(flags, &start.checkpoints, &start.folder, &start.precision)
 	flags.StringVar(&start.data, "data", defaultFolder, "folder of candles, or one file")
 	flags.StringVar(&start.asset, "asset", "", "asset at first (default: BTC-USD, or the first one)")
 	flags.StringVar(&start.asOf, "as-of", "", "last date that is known at first (default: the newest)")
 	flags.StringVar(&start.horizon, "horizon", "20d", "horizon at first: 20d, 1mo, 8c (candles)")
 	flags.StringVarP(&line, "command", "c", "", "answer this line and leave")
 	flags.BoolVar(&noHistory, "no-history", false, "keep no history of what was asked")
-	bindOwnPrecision(flags, &start.precision)
 	return c
 }
 
 // chatSession opens what a conversation is about.
 func (a *app) chatSession(c *cobra.Command, start chatStart) (*chat.Session, error) {
-	state := chat.State{Asset: start.asset, Seed: a.seed}
-	var err error
-	if state.AsOf, err = parseDate("as-of", start.asOf); err != nil {
+	state := chat.DefaultState()
+	state.Asset, state.AsOf, state.Seed = start.asset, start.asOf, a.seed
+	if _, err := parseDate("as-of", start.asOf); err != nil {
 		return nil, newUsageError(c, err)
 	}
+	var err error
 	if state.Horizon, err = chat.ParseSpan(start.horizon); err != nil {
 		return nil, newUsageError(c, err)
 	}
@@ -88,34 +89,22 @@ func (a *app) chatSession(c *cobra.Command, start chatStart) (*chat.Session, err
 	if src.Tokens != "" {
 		return nil, usagef(c, "--data %s is a token file: chat needs candles", start.data)
 	}
-	if len(start.checkpoints) == 0 {
-		start.checkpoints = []string{newestCheckpoint()}
-	}
-	var models []chat.Model
-	for _, path := range start.checkpoints {
-		b, err := openAt(c, path, start.precision)
-		if err != nil {
-			return nil, err
-		}
-		a.warnStage(b)
-		m, err := forecast.NewModel(b)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		models = append(models, chat.Model{Name: modelName(path), Model: m})
+	models, err := a.askedModels(c, start.checkpoints, start.folder, start.precision)
+	if err != nil {
+		return nil, err
 	}
 	series, err := src.series()
 	if err != nil {
 		return nil, err
 	}
-	sources, err := chat.NewSources(series, models)
+	service, err := api.New(api.Config{Models: models, Series: series, Limits: api.DefaultLimits(), Version: version})
 	if err != nil {
 		return nil, err
 	}
-	if known := sources.Vocabulary().Assets; state.Asset == "" && slices.Contains(known, defaultAsset) {
+	if state.Asset == "" && slices.Contains(service.AssetNames(), defaultAsset) {
 		state.Asset = defaultAsset
 	}
-	s, err := sources.Session(state)
+	s, err := chat.NewSession(service, state)
 	if err != nil {
 		return nil, newUsageError(c, err)
 	}
@@ -138,7 +127,7 @@ func (a *app) reply(ctx context.Context, s *chat.Session, line string) error {
 	answer, err := s.Do(ctx, line)
 	if !a.json {
 		if err == nil {
-			fmt.Fprint(a.out, answer.Text())
+			fmt.Fprint(a.out, answer)
 		}
 		return err
 	}

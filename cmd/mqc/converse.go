@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
@@ -66,10 +65,10 @@ func (a *app) converse(ctx context.Context, s *chat.Session, from keyboard, keep
 }
 
 func prompt(s chat.State) string {
-	if s.AsOf.IsZero() {
+	if s.AsOf == "" {
 		return s.Asset + "> "
 	}
-	return s.Asset + " as of " + s.AsOf.Format(time.DateOnly) + "> "
+	return s.Asset + " as of " + s.AsOf + "> "
 }
 
 // keyboard is where lines are typed.

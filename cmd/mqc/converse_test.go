@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/chat"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/forecast"
@@ -39,11 +40,13 @@ func conversation(t *testing.T) *chat.Session {
 		}
 		return s
 	}
-	sources, err := chat.NewSources([]*market.Series{series("BTC-USD"), series("ETH-USD")}, []chat.Model{{Name: "none"}})
+	service, err := api.New(api.Config{
+		Series: []*market.Series{series("BTC-USD"), series("ETH-USD")}, Models: []api.Model{{Name: "none"}}, Limits: api.DefaultLimits(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := sources.Session(chat.State{})
+	s, err := chat.NewSession(service, chat.DefaultState())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,18 +206,18 @@ func TestInterruptStopsAnAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := chat.NewSources(series, []chat.Model{{Name: "best_model", Model: m}})
+	service, err := api.New(api.Config{Series: series, Models: []api.Model{{Name: "best_model", Model: m}}, Limits: api.DefaultLimits()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := sources.Session(chat.State{Seed: 1})
+	s, err := chat.NewSession(service, chat.DefaultState())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out, talk bytes.Buffer
 	a := &app{out: &out, err: &talk}
-	// Minutes of work, were it done.
-	if err := a.converse(t.Context(), s, &impatient{question: "forecast 5000d paths 1000\r"}, false); err != nil {
+	// Long work, were it done.
+	if err := a.converse(t.Context(), s, &impatient{question: "forecast 400d paths 655\r"}, false); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(talk.String(), "stopped\n") || strings.Contains(out.String(), "API:") {

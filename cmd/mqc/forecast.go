@@ -120,7 +120,7 @@ func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPa
 	if err != nil {
 		return err
 	}
-	a.warnFitted(b, f.Times[0])
+	a.warnSeen(b, f.Times[0])
 	if out != "" {
 		if err := atomicfile.Write(out, func(w io.Writer) error { return writePaths(w, f) }); err != nil {
 			return fmt.Errorf("forecast: %w", err)

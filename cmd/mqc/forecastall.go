@@ -65,7 +65,7 @@ func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data 
 				return err
 			}
 			if i == 0 {
-				a.warnFitted(b, f.Times[0])
+				a.warnSeen(b, f.Times[0])
 			}
 			if err := table.write(f); err != nil {
 				return err
@@ -169,13 +169,10 @@ func knownUntil(s *market.Series, asOf time.Time) (*market.Series, error) {
 	return known, nil
 }
 
-// warnFitted says so where a forecast is of dates that the model was fitted on.
-func (a *app) warnFitted(b *checkpoint.Bundle, first time.Time) {
-	for _, r := range b.Fit {
-		if r.Contains(first) {
-			a.talk("warning: the model was fitted on candles until %s: this forecast of %s knows what came", r.Last.Format(time.DateOnly), first.Format(time.DateOnly))
-			return
-		}
+// warnSeen says so where a forecast is of dates that the model has seen, or may have.
+func (a *app) warnSeen(b *checkpoint.Bundle, first time.Time) {
+	if text := b.Saw(first).Warning(); text != "" {
+		a.warn("warning: the model %s", text)
 	}
 }
 

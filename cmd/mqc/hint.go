@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/chat"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
@@ -15,7 +16,6 @@ import (
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/runs"
 	"github.com/micro-quant/mqc/score"
-	"github.com/micro-quant/mqc/server"
 	"github.com/micro-quant/mqc/torch"
 	"github.com/micro-quant/mqc/train"
 )
@@ -31,9 +31,9 @@ func hint(err error) string {
 		return usage.hint
 	case errors.As(err, &syntax):
 		return "such as: " + syntax.Near[0].Example + "; help lists all commands"
-	case errors.Is(err, chat.ErrImpossible):
+	case errors.Is(err, api.ErrImpossible):
 		return "try smaller moves"
-	case errors.Is(err, chat.ErrBeforeFirst):
+	case errors.Is(err, api.ErrTooEarly):
 		return "assets says from when to when there are candles"
 	case errors.Is(err, forecast.ErrNoAnalogues):
 		return "a shorter horizon or window, or a later date, leaves more of the past"
@@ -45,7 +45,7 @@ func hint(err error) string {
 		return "training commands make one; --runs names another folder"
 	case errors.Is(err, runs.ErrUnknown):
 		return "mqc runs lists them"
-	case errors.Is(err, server.ErrNoModels):
+	case errors.Is(err, api.ErrNoModels):
 		return "train a model first, mqc train or mqc quickstart, or name its folder: --runs DIR"
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "another program listens there: choose another --addr; port 0 is any that is free"

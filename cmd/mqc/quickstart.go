@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
@@ -233,7 +234,7 @@ func (a *app) runServedQuickstart(c *cobra.Command, q quickConfig, addr string) 
 		Folder: q.out, Registry: filepath.Join(q.out, defaultRuns), Limits: server.DefaultLimits(), Version: version,
 		Log: slog.New(slog.NewTextHandler(a.err, nil)),
 	}
-	if config.Models, config.Series, err = quickServed(q); err != nil {
+	if config.Models, config.Series, err = quickServed(c, q); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	return a.runServe(c.Context(), config, l)
@@ -241,13 +242,12 @@ func (a *app) runServedQuickstart(c *cobra.Command, q quickConfig, addr string) 
 
 // quickServed are the models that a quickstart has made, the last first, by the
 // names that mqc serve --runs has for them, and its candles.
-func quickServed(q quickConfig) (models []server.Model, series []*market.Series, err error) {
+func quickServed(c *cobra.Command, q quickConfig) (models []api.Model, series []*market.Series, err error) {
 	for _, file := range []string{rlModel, sftModel, midtrainModel, bestModel} {
-		m, err := server.OpenModel(filepath.Join(q.out, file))
+		m, err := api.OpenModel(q.out, filepath.Join(q.out, file), func(path string) (*checkpoint.Bundle, error) { return openAt(c, path, "") })
 		if err != nil {
 			return nil, nil, err
 		}
-		m.Name = strings.TrimSuffix(file, filepath.Ext(file))
 		models = append(models, m)
 	}
 	data := q.data

@@ -15,7 +15,8 @@ import (
 )
 
 func (a *app) serve() *cobra.Command {
-	var runs, data, checkpoint, registry, addr, token string
+	var folder, data, precision, registry, addr, token string
+	var paths []string
 	var insecure bool
 	limits := server.DefaultLimits()
 	c := &cobra.Command{
@@ -29,9 +30,6 @@ Only this machine reaches it, unless --token or --insecure allow another --addr.
   mqc serve --checkpoint checkpoints/best_model.pt --addr 0.0.0.0:8080 --token "$(openssl rand -hex 16)"`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if checkpoint != "" && c.Flags().Changed("runs") {
-				return usagef(c, "--checkpoint and --runs: want one of them")
-			}
 			if token != "" && insecure {
 				return usagef(c, "--token and --insecure: want one of them")
 			}
@@ -42,20 +40,20 @@ Only this machine reaches it, unless --token or --insecure allow another --addr.
 				return newUsageError(c, err)
 			}
 			config := server.Config{
-				Folder: runs, Registry: registry, Token: token, AnyHost: insecure, Limits: limits, Version: version,
+				Folder: folder, Registry: registry, Token: token, AnyHost: insecure, Limits: limits, Version: version,
 				Log: slog.New(slog.NewTextHandler(a.err, nil)),
 			}
 			if err := config.CheckToken(); err != nil {
 				return newUsageError(c, err)
 			}
-			if checkpoint != "" {
-				config.Folder = filepath.Dir(checkpoint)
+			if len(paths) > 0 {
+				config.Folder = filepath.Dir(paths[0])
 			}
 			if registry == "" {
 				config.Registry = registryOf(config.Folder)
 			}
 			var err error
-			if config.Models, err = a.servedModels(checkpoint, runs); err != nil {
+			if config.Models, err = a.askedModels(c, paths, folder, precision); err != nil {
 				return err
 			}
 			if config.Series, _, err = market.ReadDir(data); err != nil {
@@ -69,8 +67,7 @@ Only this machine reaches it, unless --token or --insecure allow another --addr.
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&runs, "runs", "checkpoints", "folder of checkpoints: all in it and in its folders are served")
-	flags.StringVar(&checkpoint, "checkpoint", "", "serve this checkpoint alone")
+	bindModels(flags, &paths, &folder, &precision)
 	flags.StringVar(&data, "data", defaultFolder, "folder of candles")
 	flags.StringVar(&registry, "registry", "", "folder of the registry of training runs (default: runs in --runs, or beside it where that is called checkpoints)")
 	flags.StringVar(&addr, "addr", defaultAddr, "address to listen at; port 0 is any that is free")
@@ -104,23 +101,6 @@ func listen(addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
 	return l, nil
-}
-
-// servedModels are those of one checkpoint, or of a folder.
-func (a *app) servedModels(checkpoint, runs string) ([]server.Model, error) {
-	if checkpoint != "" {
-		m, err := server.OpenModel(checkpoint)
-		if err != nil {
-			return nil, err
-		}
-		a.warnStage(m.Bundle)
-		return []server.Model{m}, nil
-	}
-	models, skipped, err := server.ReadModels(runs)
-	for _, reason := range skipped {
-		a.warn("warning: passed over: %v", reason)
-	}
-	return models, err
 }
 
 // runServe serves until the context ends. It closes l.

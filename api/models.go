@@ -1,4 +1,4 @@
-package server
+package api
 
 import (
 	"cmp"
@@ -25,22 +25,30 @@ const maxModels = 32
 // ErrNoModels says that a folder holds no checkpoint to forecast with.
 var ErrNoModels = errors.New("no checkpoint to forecast with")
 
-// OpenModel opens a checkpoint, whose name is that of the file.
-func OpenModel(path string) (Model, error) {
-	b, _, err := checkpoint.OpenModel(path)
+// OpenModel makes the checkpoint at a path ready, which open reads. Its name is the
+// path in the folder dir, with slashes, without the extension; outside of dir it is
+// that of the file.
+func OpenModel(dir, path string, open func(path string) (*checkpoint.Bundle, error)) (Model, error) {
+	b, err := open(path)
 	if err != nil {
 		return Model{}, err
 	}
 	m, err := forecast.NewModel(b)
-	return Model{Name: trimExt(filepath.Base(path)), Model: m}, err
+	if err != nil {
+		return Model{}, fmt.Errorf("%s: %w", path, err)
+	}
+	name, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(name) {
+		name = filepath.Base(path)
+	}
+	return Model{Name: TrimExt(filepath.ToSlash(name)), Model: m}, nil
 }
 
 // ReadModels opens the checkpoints of a folder and of the folders in it, those that
-// went through most stages first. A name is the path in the folder, with slashes,
-// without the extension. What is no model to forecast with is passed over, with the
-// reason in skipped; a tokenizer without one. Without a model it fails with
+// went through most stages first. What is no model to forecast with is passed over,
+// with the reason in skipped; a tokenizer without one. Without a model it fails with
 // [ErrNoModels].
-func ReadModels(dir string) (models []Model, skipped []error, err error) {
+func ReadModels(dir string, open func(path string) (*checkpoint.Bundle, error)) (models []Model, skipped []error, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -49,10 +57,10 @@ func ReadModels(dir string) (models []Model, skipped []error, err error) {
 		switch {
 		case d.IsDir() && hidden:
 			return fs.SkipDir
-		case hidden || !d.Type().IsRegular() || trimExt(path) == path:
+		case hidden || !d.Type().IsRegular() || TrimExt(path) == path:
 			return nil
 		}
-		m, err := OpenModel(path)
+		m, err := OpenModel(dir, path, open)
 		if errors.Is(err, checkpoint.ErrNoModel) {
 			return nil
 		}
@@ -63,21 +71,16 @@ func ReadModels(dir string) (models []Model, skipped []error, err error) {
 		if len(models) == maxModels {
 			return fmt.Errorf("more than %d checkpoints: name one, or a folder with fewer", maxModels)
 		}
-		inside, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		m.Name = trimExt(filepath.ToSlash(inside))
 		models = append(models, m)
 		return nil
 	})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, skipped, fmt.Errorf("server: %s: %w: the folder does not exist", dir, ErrNoModels)
+		return nil, skipped, fmt.Errorf("%s: %w: the folder does not exist", dir, ErrNoModels)
 	case err != nil:
-		return nil, skipped, fmt.Errorf("server: %s: %w", dir, err)
+		return nil, skipped, fmt.Errorf("%s: %w", dir, err)
 	case len(models) == 0:
-		return nil, skipped, fmt.Errorf("server: %s: %w", dir, ErrNoModels)
+		return nil, skipped, fmt.Errorf("%s: %w", dir, ErrNoModels)
 	}
 	slices.SortStableFunc(models, func(a, b Model) int {
 		return cmp.Or(-cmp.Compare(len(a.Bundle.Lineage), len(b.Bundle.Lineage)), strings.Compare(a.Name, b.Name))
@@ -85,7 +88,7 @@ func ReadModels(dir string) (models []Model, skipped []error, err error) {
 	return models, skipped, nil
 }
 
-// trimExt cuts the extensions of checkpoints.
-func trimExt(path string) string {
+// TrimExt cuts the extensions of checkpoints.
+func TrimExt(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(path, ".safetensors"), ".pt")
 }
