@@ -8,7 +8,7 @@ import (
 )
 
 // posts are the endpoints that take a body.
-var posts = []string{"/v1/forecast", "/v1/scenario", "/v1/probability", "/v1/analogues", "/v1/explain", "/v1/compare"}
+var posts = []string{"/v1/forecast", "/v1/scenario", "/v1/probability", "/v1/analogues", "/v1/explain", "/v1/compare", "/v1/chat"}
 
 // checkAnswer wants an answer or a problem that is the client's.
 func checkAnswer(t *testing.T, w *httptest.ResponseRecorder, asked string) {
@@ -30,6 +30,7 @@ func FuzzRequests(f *testing.F) {
 		`{"asset":"SYN-02","window":10,"horizon":4,"count":3,"as_of":"2006-01-30T00:00:00Z"}`,
 		`{"asset":"SYN-03","count":5}`,
 		`{` + small + `,"baseline":"random walk"}`,
+		`{"line":"what if -8% tomorrow, then flat paths 9","state":{"horizon":"3d","seed":0}}`,
 		`{"csv":"date,open,high,low,close\n2024-01-02,1,2,0.5,1\n2024-01-03,1,2,0.5,1\n2024-01-04,1e300,2e300,1e-300,1e300\n","horizon":5,"paths":20}`,
 		`{` + small + `,"closes":[1e-10,1e300]}`,
 		`[{"asset":[]}]`,

@@ -185,6 +185,9 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 			t.Errorf("%s: status %d, Retry-After %q", accept, w.StatusCode, w.Header.Get("Retry-After"))
 		}
 	}
+	if status, text := r.full(t, "/v1/chat", `{"line":"forecast"}`); status != 429 {
+		t.Errorf("chat: status %d: %s", status, text)
+	}
 	// What does not compute is answered, and so is the next one when others are gone.
 	if w, err := r.client.Get(r.url + "/v1/assets"); err != nil || w.StatusCode != 200 {
 		t.Errorf("assets: %v", err)
@@ -205,6 +208,7 @@ func TestARequestThatTakesTooLongIsEnded(t *testing.T) {
 		problem(t, ask(s, "POST", "/v1/forecast", long, "Accept", accept), 503, "not done after 1ns")
 	}
 	problem(t, ask(s, "POST", "/v1/scenario", `{`+small+`,"returns":[0]}`), 503, "not done")
+	problem(t, ask(s, "POST", "/v1/chat", `{"line":"forecast"}`), 503, "not done")
 }
 
 func TestTheSameBytesUnderLoad(t *testing.T) {
