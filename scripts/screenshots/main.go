@@ -62,8 +62,8 @@ func shots(asset, asOf string) []shot {
 		return v
 	}
 	return []shot{
-		{name: "forecast", query: with("paths", "512"), width: wide, height: tall, ask: "!P(up in 10d)"},
-		{name: "scenario", query: with("paths", "1024", "view", "scenario", "what_if", "-4%, 0, 0"), width: wide, height: tall, ask: "!what if -4%, then flat for 2d"},
+		{name: "forecast", query: with("paths", "512"), width: wide, height: tall, ask: "P(up in 10d)"},
+		{name: "scenario", query: with("paths", "1024", "view", "scenario", "what_if", "-4%, 0, 0"), width: wide, height: tall, ask: "what if -4%, then flat for 2d"},
 		{name: "compare", query: with("paths", "512", "view", "compare", "versus", "GARCH-t"), width: wide, height: tall},
 		{name: "analogues", query: with("view", "analogues"), width: wide, height: tall},
 		{name: "explain", query: with("view", "explain"), width: wide, height: tall},
@@ -147,7 +147,7 @@ func take(ctx context.Context, at string, s shot, theme string) (picture []byte,
 		chromedp.Navigate(at + "/?" + s.query.Encode()),
 		wait,
 	}
-	if s.ask != "" && s.ask[0] != 33 {
+	if s.ask != "" {
 		steps = append(steps, chromedp.SendKeys(chromedp.CSS("#line"), s.ask+"\r"), chromedp.WaitVisible(chromedp.CSS("#log .call")), wait)
 	}
 	if err := chromedp.Do(ctx, append(steps, chromedp.Sleep(settle))...); err != nil {

@@ -6,11 +6,11 @@ import { date, number, p, percent, plural } from './format.js';
 export function verdicts(card) {
   const { data } = card;
   return [
-    ...card.verdicts.map((v) => el('article', { class: 'verdict' },
+    ...(card.verdicts ?? []).map((v) => el('article', { class: 'verdict' },
       el('p', null, el('strong', null, v.model), ` ${v.headline}`),
-      el('ul', null, v.details.map((text) => el('li', null, text))))),
-    ...(card.verdicts.length === 0 ? [el('p', { class: 'flag' }, 'The card has no verdict: it was made without the table of densities.')] : []),
-    el('p', { class: 'note' }, `Scored on the ${data.part} part of ${data.path}, ${plural(data.assets.length, 'asset')}; training before ${date(data.split.ValFrom ?? data.split.val_from)}, test from ${date(data.split.TestFrom ?? data.split.test_from)}. Made by ${card.build}.`),
+      el('ul', null, (v.details ?? []).map((text) => el('li', null, text))))),
+    ...(card.verdicts?.length > 0 ? [] : [el('p', { class: 'flag' }, 'The card has no verdict: it was made without the table of densities.')]),
+    el('p', { class: 'note' }, `Scored on the ${data.part} part of ${data.path}, ${plural(data.assets?.length ?? 0, 'asset')}; training before ${date(data.split.val_from)}, test from ${date(data.split.test_from)}. Made by ${card.build}.`),
     ...(card.notes ?? []).map((text) => el('p', { class: 'note' }, text)),
   ];
 }
@@ -27,7 +27,7 @@ const oversOf = (rows) => [...new Set(rows.flatMap((r) => (r.gains ?? []).map((g
 
 // ranked has a name and some columns for every row, and its gains.
 function ranked(card, title, rows, columns, scale, digits) {
-  const judged = new Set(card.verdicts.map((v) => v.model));
+  const judged = new Set((card.verdicts ?? []).map((v) => v.model));
   const overs = oversOf(rows);
   return [
     el('h3', null, title),

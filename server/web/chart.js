@@ -31,7 +31,7 @@ export class Chart {
       autoSize: true,
       layout: { attributionLogo: false, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11 },
       rightPriceScale: { scaleMargins: { top: 0.08, bottom: 0.06 } },
-      timeScale: { minBarSpacing: 0.2, fixLeftEdge: true, tickMarkMaxCharacterLength: 10 },
+      timeScale: { minBarSpacing: 0.2, shiftVisibleRangeOnNewBar: false, fixLeftEdge: true, tickMarkMaxCharacterLength: 10 },
       crosshair: { mode: 0 },
       localization: { timeFormatter: (t) => date(t * 1000, this.#interval) },
       handleScroll: { vertTouchDrag: false },
@@ -63,7 +63,7 @@ export class Chart {
       upColor: ground, downColor: ink, borderUpColor: ink, borderDownColor: ink, wickUpColor: ink, wickDownColor: ink,
     });
     for (const [name, variable] of [['model', 'accent'], ['versus', 'other'], ['scenario', 'what-if']]) {
-      this.#fans[name].applyOptions({ colour: colour(variable), ink });
+      this.#fans[name].applyOptions({ colour: colour(variable), ink, muted });
     }
   }
 
@@ -81,11 +81,11 @@ export class Chart {
     this.zoom(horizon);
   }
 
-  // zoom shows the horizon and about twice as much of the past.
+  // zoom shows the horizon, and more of the past where there is room.
   zoom(horizon) {
     this.#horizon = horizon;
-    const bars = Math.round(this.#chart.timeScale().width() / 8);
-    const past = Math.max(1.5 * horizon, bars - horizon, 20);
+    const bars = Math.round(this.#chart.timeScale().width() / 7.5);
+    const past = Math.max(1.2 * horizon, bars - horizon, 20);
     this.#chart.timeScale().setVisibleLogicalRange({ from: this.#origin - past, to: this.#origin + horizon + 2 });
     this.#chart.priceScale('right').setAutoScale(true);
   }

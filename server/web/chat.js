@@ -32,6 +32,7 @@ export function chat(app) {
     controller?.abort();
     const { signal } = controller = new AbortController();
     const entry = say(el('p', { class: 'asked' }, text), el('p', { class: 'note' }, 'Drawing'));
+    entry.setAttribute('aria-busy', 'true');
     try {
       const answer = await ask('/v1/chat', { line: text, state: stateOf(app.state) }, signal);
       entry.lastChild.replaceWith(...answered(answer));
@@ -39,11 +40,12 @@ export function chat(app) {
     } catch (error) {
       entry.lastChild.replaceWith(...(signal.aborted ? [el('p', { class: 'note' }, 'Given up for the next line.')] : refused(error)));
     }
+    entry.removeAttribute('aria-busy');
     log.scrollTop = log.scrollHeight;
   };
   // refused says what is wrong with a line, and has the nearest commands to press.
   const refused = (error) => (error instanceof Problem && error.status === 422
-    ? [el('p', { class: 'bad' }, error.detail ?? error.message), ...error.errors.map((e) => ready(e.message))]
+    ? [el('p', { class: 'bad' }, error.detail ?? error.message), ...error.errors.map((e) => ready(String(e.value ?? e.message)))]
     : [el('p', { class: 'bad' }, error.message)]);
 
   const hide = () => {
@@ -110,21 +112,45 @@ export function chat(app) {
     const { commands, assets, models } = await ask('/v1/chat');
     vocabulary = { commands, assets, models };
     say(el('p', { class: 'note' }, 'A small grammar, no language model: what is not understood is answered with the nearest commands.'),
-      ...commands.slice(0, 7).map((c) => ready(c.example)));
+      el('div', { class: 'starters' }, starters.map(ready)));
   };
 }
 
+// starters are lines for a first try, whatever the asset is.
+const starters = ['forecast 32d', 'what if -8% tomorrow, then flat', 'compare with har', 'P(close > +5% in 10d)', 'vol next week', 'show analogues', 'explain', 'help'];
+
 // stateOf is the state as the chat has it.
-const stateOf = ({ asset, model, as_of, horizon, paths, temperature, seed }) => ({ asset, model, ...(as_of && { as_of }), horizon, paths, temperature, seed });
+const stateOf = ({ asset, model, as_of, horizon, paths, temperature, seed }) => ({ asset, model, ...(as_of && { as_of }), horizon: `${horizon}c`, paths, temperature, seed });
 
 function answered({ text, warnings, call }) {
-  const out = [el('pre', null, text), ...(warnings ?? []).map((w) => el('p', { class: 'flag' }, w))];
+  const [command, ...lines] = text.trimEnd().split('\n');
+  const out = [el('p', { class: 'said' }, command), ...blocks(lines.map(withoutPlot)), ...(warnings ?? []).map((w) => el('p', { class: 'flag' }, w))];
   if (call) {
-    const command = curl(call);
-    out.push(el('div', { class: 'call' }, el('code', null, `${call.method} ${call.path}${call.body ? ` ${JSON.stringify(call.body)}` : ''}`), copyButton(() => command, 'Copy as curl')));
+    const line = curl(call);
+    out.push(el('div', { class: 'call' }, el('code', null, `${call.method} ${call.path}${call.body ? ` ${JSON.stringify(call.body)}` : ''}`), copyButton(() => line, 'Copy as curl')));
   }
   return out;
 }
+
+// blocks are the lines of an answer: those of tables keep their columns, others wrap.
+function blocks(lines) {
+  const out = [];
+  let rows = null;
+  for (const line of lines) {
+    if (!/\S {2,}\S/.test(line)) {
+      rows = null;
+      out.push(el('p', null, line));
+    } else if (rows) {
+      rows.append(`\n${line}`);
+    } else {
+      out.push(rows = el('pre', { tabindex: 0 }, line));
+    }
+  }
+  return out;
+}
+
+// withoutPlot leaves out the fans that a terminal draws of letters: the chart has them.
+const withoutPlot = (line) => line.replace(/ +(?:5 to 95%|[─▒█][─▒█ ]*)$/, '').trimEnd();
 
 // follow moves the controls to what an answer is about.
 function follow(app, { call, state }) {

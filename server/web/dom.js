@@ -31,14 +31,15 @@ export function colour(name) {
 const probe = document.body.appendChild(el('span', { hidden: true }));
 
 // table has a head of texts and rows of cells: texts, or {text, class}. The first
-// column heads its rows.
+// column heads its rows; columns whose heads end in a colon hold words, not numbers.
 export function table(caption, head, rows) {
+  const words = head.map((text) => text.endsWith(':'));
   return el('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, el('table', null,
     el('caption', { class: 'hidden' }, caption),
-    el('thead', null, el('tr', null, head.map((text) => el('th', { scope: 'col' }, text)))),
+    el('thead', null, el('tr', null, head.map((text, i) => el('th', { scope: 'col', class: words[i] && 'words' }, text.replace(/:$/, ''))))),
     el('tbody', null, rows.map((row) => el('tr', null, row.map((cell, i) => {
       const { text, class: name } = cell?.text === undefined ? { text: cell } : cell;
-      return i === 0 ? el('th', { scope: 'row', class: name }, text) : el('td', { class: name }, text);
+      return i === 0 ? el('th', { scope: 'row', class: name }, text) : el('td', { class: words[i] ? `words ${name ?? ''}` : name }, text);
     })))),
   ));
 }

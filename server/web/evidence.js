@@ -65,6 +65,6 @@ function identity(app, model) {
       app.answer && ['Seed of the forecast', number(app.answer.identity.seed, 0)],
       app.answer && ['Trained by', app.answer.identity.trained_by], app.answer && ['Served by', app.answer.identity.version],
     ]),
-    table('What the model has seen', ['', 'Part', 'Stage', 'From', 'To', 'Assets'], [...seen('fitted', model.fit ?? []), ...seen('selected', model.selected ?? [])]),
+    table('What the model has seen', ['', 'Part:', 'Stage:', 'From', 'To', 'Assets:'], [...seen('fitted', model.fit ?? []), ...seen('selected', model.selected ?? [])]),
   ];
 }

@@ -3,7 +3,8 @@
 import { customSeriesDefaultOptions } from './lib/lightweight-charts.mjs';
 
 // FanView draws items {time, median, bands: [[lo, hi], …] from wide to narrow} and,
-// where items have them, closes of single paths. Outlined bands lie under no other.
+// where items have them, closes of single paths. Of two fans one over the other, the
+// upper is outlined; the lower has a line where the future begins.
 export class FanView {
   #data = null;
   #options = null;
@@ -12,7 +13,7 @@ export class FanView {
   update(data, options) { this.#data = data; this.#options = options; }
   priceValueBuilder(item) { return [item.bands[0][0], item.bands[0][1], item.median]; }
   isWhitespace(item) { return item.bands === undefined; }
-  defaultOptions() { return { ...customSeriesDefaultOptions, colour: '#888', outlined: false, shownPaths: 0, marked: -1 }; }
+  defaultOptions() { return { ...customSeriesDefaultOptions, colour: '#888', ink: '#888', muted: '#888', outlined: false, shownPaths: 0, marked: -1 }; }
 
   draw(target, toY) {
     const bars = this.#data?.bars ?? [];
@@ -23,8 +24,18 @@ export class FanView {
         c.beginPath();
         for (const bar of bars) c.lineTo(...at(value(bar.originalData), bar));
       };
-      const { colour, outlined, shownPaths, marked } = this.#options;
+      const { colour, outlined, shownPaths, marked, ink, muted } = this.#options;
       c.save();
+      if (!outlined) {
+        c.strokeStyle = muted;
+        c.lineWidth = Math.max(1, Math.floor(kx));
+        c.setLineDash([2 * ky, 3 * ky]);
+        c.beginPath();
+        c.moveTo(Math.round(bars[0].x * kx) + 0.5, 0);
+        c.lineTo(Math.round(bars[0].x * kx) + 0.5, c.canvas.height);
+        c.stroke();
+        c.setLineDash([]);
+      }
       c.lineJoin = 'round';
       c.fillStyle = c.strokeStyle = colour;
       bars[0].originalData.bands.forEach((_, i) => {
@@ -55,7 +66,7 @@ export class FanView {
       line((item) => item.median);
       c.stroke();
       if (marked >= 0 && bars[0].originalData.closes) {
-        c.strokeStyle = this.#options.ink;
+        c.strokeStyle = ink;
         c.lineWidth = 1.5 * ky;
         line((item) => item.closes[marked]);
         c.stroke();

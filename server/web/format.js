@@ -24,6 +24,7 @@ export const change = (x, digits = 1) => (x > 0 ? '+' : '') + percent(x, digits)
 
 // date is a time of an answer; of daily candles, and of longer ones, without the hour.
 export function date(time, interval = '1d') {
+  if (!time) return '–';
   const text = new Date(time).toISOString();
   return isDaily(interval) ? text.slice(0, 10) : `${text.slice(0, 10)} ${text.slice(11, 16)}`;
 }

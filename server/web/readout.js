@@ -43,12 +43,19 @@ export function readout(app, panel) {
     body.replaceChildren(
       el('div', { class: 'row' }, app.answer ? summary(app.answer, bands) : null, unit),
       table('Forecast of the close', ['Step', 'Date', 'P(up)', 'Median', '50%', '80%', '95%', realised.length > 0 ? 'Realised' : ''], rows),
-      el('p', { class: 'note' }, hasIntervals(drawn.steps)
-        ? 'Ranges are calibrated: on validation they held their share of the outcomes. P(up) is the share of paths that close above the last close.'
-        : 'Ranges are quantiles of the paths, not calibrated. P(up) is the share of paths that close above the last close.'),
+      el('p', { class: 'note' }, `${kindOf(drawn)} P(up) is the share of paths that close above the last close.`),
     );
   };
   app.on('begin progress answer history', show);
+}
+
+// kindOf says what the ranges are.
+function kindOf({ steps }) {
+  if (hasIntervals(steps)) return 'Ranges are calibrated: on validation they held their share of the outcomes.';
+  const reach = steps.filter((s) => s.intervals).length;
+  return reach > 0
+    ? `Ranges are quantiles of the paths: calibrated ones reach ${plural(reach, 'candle')}, so ask for no longer a horizon to have them.`
+    : 'Ranges are quantiles of the paths, and not calibrated.';
 }
 
 const inside = (x, [lo, hi]) => lo <= x && x <= hi;

@@ -18,20 +18,26 @@ export function scenario(app, chart, panel) {
   const sliders = el('div', { class: 'sliders' });
   const result = el('div', { 'aria-live': 'polite' });
 
+  let taken = ''; // of what was typed or slid, the last that are moves
   const take = (text, wait) => {
     try {
       parseMoves(text);
       wrong.textContent = '';
-      app.set({ what_if: text.trim() }, wait);
+      taken = text.trim();
+      app.set({ what_if: taken }, wait);
     } catch (error) {
       wrong.textContent = error.message;
     }
   };
+  const put = (moves, wait) => {
+    line.value = formatMoves(moves);
+    take(line.value, wait);
+  };
   const moves = () => {
     try { return parseMoves(app.state.what_if); } catch { return []; }
   };
-  const add = el('button', { type: 'button', class: 'quiet', onclick: () => take(formatMoves([...moves(), 0])) }, 'Add a close');
-  const clear = el('button', { type: 'button', class: 'quiet', onclick: () => take('') }, 'Clear');
+  const add = el('button', { type: 'button', class: 'quiet', onclick: () => put([...moves(), 0]) }, 'Add a close');
+  const clear = el('button', { type: 'button', class: 'quiet', onclick: () => put([]) }, 'Clear');
   panel.append(
     el('form', { class: 'row', onsubmit: (event) => { event.preventDefault(); take(line.value); } },
       el('label', { class: 'grow', for: 'moves' }, 'If the next closes move by', line),
@@ -46,13 +52,13 @@ export function scenario(app, chart, panel) {
     input.addEventListener('input', () => {
       const next = moves();
       next[i] = Number(input.value) / 100;
-      take(formatMoves(next), 350);
+      put(next, 350);
     });
     return el('label', null, `Close +${i + 1}`, input, shownMove);
   };
   app.on('state', () => {
     const given = moves();
-    if (document.activeElement !== line || (app.state.what_if === '' && line.value === '')) line.value = app.state.what_if;
+    if (app.state.what_if !== taken || document.activeElement !== line) line.value = taken = app.state.what_if;
     while (sliders.children.length > given.length) sliders.lastElementChild.remove();
     while (sliders.children.length < given.length) sliders.append(slide(sliders.children.length));
     given.forEach((move, i) => {

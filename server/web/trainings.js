@@ -32,7 +32,7 @@ export function trainings(app, section) {
       list.replaceChildren(el('p', { class: 'note' }, 'No run was recorded in the folder of checkpoints: mqc train records each of its runs there, and their curves grow here while they train.'));
       return;
     }
-    list.replaceChildren(table('Training runs', ['Run', 'Stage', 'State', 'Step', 'Best', 'At step', 'Began', 'Checkpoint', ''], runs.map((r) => [
+    list.replaceChildren(table('Training runs', ['Run', 'Stage:', 'State:', 'Step', 'Best', 'At step', 'Began', 'Checkpoint:', ''], runs.map((r) => [
       number(r.id, 0), r.stage, { text: r.state, class: r.state === 'running' ? 'model' : '' },
       r.steps > 0 ? `${number(r.step, 0)} of ${number(r.steps, 0)}` : number(r.step, 0),
       r.best === null ? '–' : `${r.metric} ${number(r.best, 4)}`, number(r.best_step, 0), hour(r.started), r.checkpoint,
