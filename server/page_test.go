@@ -445,8 +445,8 @@ func TestPageFitsAPhone(t *testing.T) {
 		wide := js[string](p, `(() => {
 			const width = document.documentElement.clientWidth;
 			if (document.documentElement.scrollWidth <= width) return '';
-			return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > width + 1 && !e.closest('.scroll, pre, [role=tablist], #chart, #log'))
-				.map((e) => e.tagName + '.' + e.className + '#' + e.id).join(' ') || 'something';
+			return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > width + 1)
+				.map((e) => [e.tagName, e.id, e.className].join(' ')).join(', ') || [document.documentElement.scrollWidth, width].join(' of ');
 		})()`)
 		if wide != "" {
 			t.Errorf("%s: wider than the screen: %s", view, wide)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -25,6 +26,7 @@ type shot struct {
 	width, height int64
 	phone         bool
 	ask           string // a line of the chat
+	below         bool   // what is below the chart, not the chart
 }
 
 const (
@@ -43,8 +45,9 @@ func main() {
 	out := flag.String("out", "docs/img", "folder of the pictures")
 	asset := flag.String("asset", defaultAsset, "asset to show")
 	asOf := flag.String("as-of", "", "last date that the model sees; empty: the newest")
+	only := flag.String("only", "", "make those pictures alone whose names begin so")
 	flag.Parse()
-	if err := run(*at, *out, *asset, *asOf); err != nil {
+	if err := run(*at, *out, *asset, *asOf, *only); err != nil {
 		log.Fatal("screenshots: ", err)
 	}
 }
@@ -65,14 +68,14 @@ func shots(asset, asOf string) []shot {
 		{name: "forecast", query: with("paths", "512"), width: wide, height: tall, ask: "P(up in 10d)"},
 		{name: "scenario", query: with("paths", "1024", "view", "scenario", "what_if", "-4%, 0, 0"), width: wide, height: tall, ask: "what if -4%, then flat for 2d"},
 		{name: "compare", query: with("paths", "512", "view", "compare", "versus", "GARCH-t"), width: wide, height: tall},
-		{name: "analogues", query: with("view", "analogues"), width: wide, height: tall},
-		{name: "explain", query: with("view", "explain"), width: wide, height: tall},
-		{name: "evidence", query: with("view", "evidence"), width: wide, height: 1300},
+		{name: "analogues", query: with("view", "analogues"), width: wide, height: tall, below: true},
+		{name: "explain", query: with("view", "explain"), width: wide, height: tall, below: true},
+		{name: "evidence", query: with("view", "evidence"), width: wide, height: tall, below: true},
 		{name: "phone", query: with(), width: phoneW, height: phoneH, phone: true},
 	}
 }
 
-func run(at, out, asset, asOf string) error {
+func run(at, out, asset, asOf, only string) error {
 	program, err := findBrowser()
 	if err != nil {
 		return err
@@ -92,6 +95,9 @@ func run(at, out, asset, asOf string) error {
 		return err
 	}
 	for _, s := range shots(asset, asOf) {
+		if !strings.HasPrefix(s.name, only) {
+			continue
+		}
 		for _, theme := range []string{"light", "dark"} {
 			path := filepath.Join(out, s.name+"-"+theme+".png")
 			picture, err := take(ctx, at, s, theme)
@@ -149,6 +155,9 @@ func take(ctx context.Context, at string, s shot, theme string) (picture []byte,
 	}
 	if s.ask != "" {
 		steps = append(steps, chromedp.SendKeys(chromedp.CSS("#line"), s.ask+"\r"), chromedp.WaitVisible(chromedp.CSS("#log .call")), wait)
+	}
+	if s.below {
+		steps = append(steps, chromedp.Evaluate[chromedp.Void](`document.querySelector('[role=tablist]').scrollIntoView()`))
 	}
 	if err := chromedp.Do(ctx, append(steps, chromedp.Sleep(settle))...); err != nil {
 		return nil, err

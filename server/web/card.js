@@ -3,17 +3,22 @@
 import { el, facts, svg, table } from './dom.js';
 import { date, number, p, percent, plural } from './format.js';
 
-export function verdicts(card) {
+// verdicts begin with that of the checkpoint of a hash.
+export function verdicts(card, hash) {
   const { data } = card;
+  const own = modelOf(card, hash)?.name;
+  const sorted = [...(card.verdicts ?? [])].sort((a, b) => (b.model === own) - (a.model === own));
   return [
-    ...(card.verdicts ?? []).map((v) => el('article', { class: 'verdict' },
-      el('p', null, el('strong', null, v.model), ` ${v.headline}`),
+    ...sorted.map((v) => el('article', { class: v.model === own ? 'verdict own' : 'verdict' },
+      el('p', null, el('strong', null, v.model), v.model === own ? ' (this checkpoint): ' : ': ', v.headline),
       el('ul', null, (v.details ?? []).map((text) => el('li', null, text))))),
     ...(card.verdicts?.length > 0 ? [] : [el('p', { class: 'flag' }, 'The card has no verdict: it was made without the table of densities.')]),
     el('p', { class: 'note' }, `Scored on the ${data.part} part of ${data.path}, ${plural(data.assets?.length ?? 0, 'asset')}; training before ${date(data.split.val_from)}, test from ${date(data.split.test_from)}. Made by ${card.build}.`),
     ...(card.notes ?? []).map((text) => el('p', { class: 'note' }, text)),
   ];
 }
+
+const modelOf = (card, hash) => card.models.find((m) => m.sha256 === hash);
 
 // gainOf is a gain over one reference with its p: clear where p is below .05.
 function gainOf(row, over, scale, digits) {
@@ -68,7 +73,7 @@ export function scores(card) {
 // calibration is what the checkpoint of a hash knows of its own errors, and the
 // histogram of where outcomes fell within its densities.
 export function calibration(card, hash) {
-  const model = card.models.find((m) => m.sha256 === hash) ?? card.models[0];
+  const model = modelOf(card, hash);
   const row = card.results.density?.rows.find((r) => r.name === model.name);
   const c = model.calibration;
   const out = [];

@@ -18,7 +18,7 @@ export function evidence(app, panel) {
     return [
       ...(card instanceof Problem ? [el('h2', null, 'Report card'), el('p', { class: 'flag' }, card.message)] : [
         el('div', { class: 'row' }, el('h2', null, 'Report card'), cardLink(model.name)),
-        ...verdicts(card), ...scores(card),
+        ...verdicts(card, model.sha256), ...scores(card),
         el('h2', null, 'Calibration'), ...calibration(card, model.sha256),
       ]),
       el('h2', null, 'Identity'), ...identity(app, model),

@@ -11,7 +11,7 @@ import { byId } from './dom.js';
 import { evidence } from './evidence.js';
 import { plural } from './format.js';
 import { analogues, explain } from './lookups.js';
-import { headline, legend, readout } from './readout.js';
+import { headline, key, legend, readout } from './readout.js';
 import { scenario } from './scenario.js';
 import { slider } from './slider.js';
 
@@ -23,6 +23,7 @@ listen({ wait, token });
 controls(app);
 headline(app);
 legend(app, chart, byId('legend'));
+key(app, byId('fans'));
 slider(app, strip.querySelector('input'), strip.querySelector('canvas'));
 readout(app, byId('forecast'));
 scenario(app, chart, byId('scenario'));

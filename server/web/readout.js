@@ -106,6 +106,19 @@ export function legend(app, chart, box) {
   app.on('history', rest);
 }
 
+// key names the fans of the chart by their colours.
+export function key(app, box) {
+  const show = () => {
+    const name = (kind, text) => el('span', { class: kind }, el('i'), text);
+    box.replaceChildren(...[
+      name('model', app.state.model),
+      app.scenario && name('what-if', `if ${app.scenario.given.map((r) => change(Math.expm1(r))).join(', ')}`),
+      app.compare && name('other', app.compare.baseline),
+    ].filter(Boolean));
+  };
+  app.on('begin scenario compare', show);
+}
+
 // headline says what is looked at, how far it is, and what the model has seen.
 export function headline(app) {
   const [title, where, status, seen, bar, fail] = ['title', 'where', 'status', 'seen', 'progress', 'error'].map(byId);
