@@ -63,7 +63,7 @@ func (c Command) call(s *api.Service) (*Call, error) {
 	// The date that is known is named, so that the call means the same tomorrow.
 	last := known.Candles[len(known.Candles)-1]
 	at := c.place()
-	at.AsOf = last.Time.Format(time.DateOnly)
+	at.AsOf = last.Time.UTC().Format(time.DateOnly)
 	if c.Kind == Explain {
 		return post("/v1/explain", api.ExplainRequest{Place: at, Count: c.Count}), nil
 	}

@@ -38,7 +38,7 @@ const (
 	Help        Kind = "help"
 )
 
-// said is a kind as lines say it.
+// said is a kind as answers repeat it.
 func (k Kind) said() string {
 	for _, b := range beginnings {
 		if b.kind == k {

@@ -108,16 +108,14 @@ func (p *parser) accept(words ...string) bool {
 	return true
 }
 
-// beginnings are the words that commands begin with, the longest first.
+// beginnings are the words that commands begin with: the longer of two that begin
+// alike first, and of one kind first what answers call it.
 var beginnings = []struct {
 	words []string
 	kind  Kind
 }{
 	{[]string{"what", "if"}, WhatIf},
 	{[]string{"show", "analogues"}, Analogues},
-	{[]string{"show", "models"}, Models},
-	{[]string{"show", "assets"}, Assets},
-	{[]string{"show", "calibration"}, Calibration},
 	{[]string{"compare", "with"}, Compare},
 	{[]string{"compare", "to"}, Compare},
 	{[]string{"as", "of"}, AsOf},
@@ -134,6 +132,9 @@ var beginnings = []struct {
 	{[]string{"calibration"}, Calibration},
 	{[]string{"models"}, Models},
 	{[]string{"assets"}, Assets},
+	{[]string{"show", "models"}, Models},
+	{[]string{"show", "assets"}, Assets},
+	{[]string{"show", "calibration"}, Calibration},
 	{[]string{"help"}, Help},
 }
 

@@ -8,82 +8,17 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/micro-quant/mqc/api"
+	"github.com/micro-quant/mqc/api/apitest"
 	"github.com/micro-quant/mqc/checkpoint"
-	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/forecast"
-	"github.com/micro-quant/mqc/gpt"
-	"github.com/micro-quant/mqc/internal/rng"
 	"github.com/micro-quant/mqc/market"
-	"github.com/micro-quant/mqc/tokenizer"
-	"github.com/micro-quant/mqc/train"
 )
 
-// world is a market of two assets, and a model with random weights whose tokenizer
-// was fitted on it: plain, and calibrated on validation.
-var world = sync.OnceValues(func() (w struct {
-	series            []*market.Series
-	plain, calibrated *forecast.Model
-}, err error,
-) {
-	config := market.DefaultSynthetic()
-	config.Assets, config.Candles = 2, 600
-	synthetic, err := market.NewSynthetic(config)
-	if err != nil {
-		return w, err
-	}
-	w.series = synthetic.Series
-	vq := tokenizer.DefaultVQ()
-	vq.Codes, vq.Hidden, vq.MinSteps, vq.Refine = 16, 8, 30, 10
-	ctx := context.Background()
-	b, err := train.Prepare(ctx, w.series, train.Preparation{Scaler: feature.EWMA, VQ: vq})
-	if err != nil {
-		return w, err
-	}
-	b.Model, err = gpt.New(gpt.Config{Vocab: 16, SeqLen: 32, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000}, 1)
-	if err != nil {
-		return w, err
-	}
-	r := rng.New(3)
-	for i := range b.Model.Params {
-		b.Model.Params[i] += float32(.3 * r.NormFloat64())
-	}
-	if w.plain, err = forecast.NewModel(b); err != nil {
-		return w, err
-	}
-	streams, err := train.Encode(b, w.series)
-	if err != nil {
-		return w, err
-	}
-	calibrated, err := forecast.Calibrate(ctx, b, streams, forecast.CalibrationOptions{Horizon: 5, Origins: 40, Samples: 39, Seed: 1})
-	if err != nil {
-		return w, err
-	}
-	w.calibrated, err = forecast.NewModel(calibrated)
-	return w, err
-})
-
-func service(t testing.TB) *api.Service {
-	t.Helper()
-	w, err := world()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serviceOf(t, w.series, api.Model{Name: "plain", Model: w.plain}, api.Model{Name: "calibrated", Model: w.calibrated})
-}
-
-func serviceOf(t testing.TB, series []*market.Series, models ...api.Model) *api.Service {
-	t.Helper()
-	s, err := api.New(api.Config{Series: series, Models: models, Limits: api.DefaultLimits()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
+func service(t testing.TB) *api.Service { return apitest.Service(t, apitest.Given(t).Config()) }
 
 func session(t testing.TB) *Session {
 	t.Helper()
@@ -131,29 +66,29 @@ func marshal(t testing.TB, a any) []byte {
 
 func TestEveryCommandIsAnswered(t *testing.T) {
 	for _, c := range []struct{ line, call, text string }{
-		{"forecast", `POST /v1/forecast {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":256,"seed":1}`, "P(up)"},
+		{"forecast", `POST /v1/forecast {"model":"plain","asset":"SYN-01","as_of":"2006-07-14","horizon":4,"paths":256,"seed":1}`, "P(up)"},
 		{
 			"forecast SYN-02 1mo paths 32 temp 0.9 seed 7",
-			`POST /v1/forecast {"model":"plain","asset":"SYN-02","as_of":"2007-04-20","horizon":20,"paths":32,"temperature":0.9,"seed":7}`, "volatility over the horizon",
+			`POST /v1/forecast {"model":"plain","asset":"SYN-02","as_of":"2006-07-14","horizon":21,"paths":32,"temperature":0.9,"seed":7}`, "volatility over the horizon",
 		},
 		{
 			"what if -5% tomorrow, then flat paths 64",
-			`POST /v1/scenario {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":64,"seed":1,"returns":[-0.051293294387550536,0]}`, "surprise",
+			`POST /v1/scenario {"model":"plain","asset":"SYN-01","as_of":"2006-07-14","horizon":4,"paths":64,"seed":1,"returns":[-0.051293294387550536,0]}`, "surprise",
 		},
 		{
 			"compare with har paths 50",
-			`POST /v1/compare {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":4,"paths":50,"seed":1,"baseline":"HAR-t, pooled"}`, "HAR-t, pooled fitted on candles before",
+			`POST /v1/compare {"model":"plain","asset":"SYN-01","as_of":"2006-07-14","horizon":4,"paths":50,"seed":1,"baseline":"HAR-t, pooled"}`, "HAR-t, pooled fitted on candles before",
 		},
 		{"vol next week", `"horizon":5`, "over the last 5 candles"},
-		{"P(close > 100 in 2d)", `POST /v1/probability {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","horizon":2,"paths":256,"seed":1,"above":100}`, "P(close > 100) after 2 candles"},
+		{"P(close > 100 in 2d)", `POST /v1/probability {"model":"plain","asset":"SYN-01","as_of":"2006-07-14","horizon":2,"paths":256,"seed":1,"above":100}`, "P(close > 100) after 2 candles"},
 		{"P(close between 1 and 100000)", `"above":1,"below":100000`, "100.0%"},
 		{"P(down)", `"below":`, "P(down)"},
-		{"show analogues 3 window 10", `POST /v1/analogues {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","window":10,"horizon":4,"count":3}`, "followed by"},
-		{"explain 4", `POST /v1/explain {"model":"plain","asset":"SYN-01","as_of":"2007-04-20","count":4}`, "entropy"},
+		{"show analogues 3 window 10", `POST /v1/analogues {"model":"plain","asset":"SYN-01","as_of":"2006-07-14","window":10,"horizon":4,"count":3}`, "followed by"},
+		{"explain 4", `POST /v1/explain {"model":"plain","asset":"SYN-01","as_of":"2006-07-14","count":4}`, "entropy"},
 		{"use SYN-02", "", "SYN-02, last known candle"},
 		{"use calibrated", "", "model calibrated"},
-		{"as of 2007-01-31", "", "last known candle 2007-01-31"},
-		{"calibration", "GET /v1/models", "not calibrated"},
+		{"as of 2006-05-31", "", "last known candle 2006-05-31"},
+		{"show calibration", "GET /v1/models", "calibration model plain\nnot calibrated"},
 		{"calibration calibrated", "GET /v1/models", "paths after 5"},
 		{"models", "GET /v1/models", "calibrated"},
 		{"assets", "GET /v1/assets", "SYN-02"},
@@ -210,19 +145,16 @@ func TestAnswersAreThoseOfTheirSeed(t *testing.T) {
 
 // An answer as of a date is the same whatever came after it.
 func TestAsOfHidesTheFuture(t *testing.T) {
-	w, err := world()
-	if err != nil {
-		t.Fatal(err)
-	}
-	asOf := w.series[0].Candles[560].Time
+	w := apitest.Given(t)
+	asOf := w.Series[0].Candles[380].Time
 	start := DefaultState()
 	start.AsOf, start.Model, start.Horizon = asOf.Format(time.DateOnly), "calibrated", Span{3, "d"}
 	var cut, wild []*market.Series
-	for _, s := range w.series {
+	for _, s := range w.Series {
 		short, other := *s, *s
-		short.Candles = s.Candles[:561]
+		short.Candles = s.Candles[:381]
 		other.Candles = slices.Clone(s.Candles)
-		for i := 561; i < len(other.Candles); i++ {
+		for i := 381; i < len(other.Candles); i++ {
 			c := &other.Candles[i]
 			c.Open, c.High, c.Low, c.Close = 3*c.Open, 3*c.High, 3*c.Low, 3*c.Close
 		}
@@ -233,8 +165,10 @@ func TestAsOfHidesTheFuture(t *testing.T) {
 		"vol paths 20", "P(up) paths 20", "show analogues 5 window 10", "explain", "assets",
 	} {
 		var want []byte
-		for i, series := range [][]*market.Series{cut, w.series, wild} {
-			a := do(t, sessionOf(t, serviceOf(t, series, api.Model{Name: "plain", Model: w.plain}, api.Model{Name: "calibrated", Model: w.calibrated}), start), line)
+		for i, series := range [][]*market.Series{cut, w.Series, wild} {
+			c := w.Config()
+			c.Series = series
+			a := do(t, sessionOf(t, apitest.Service(t, c), start), line)
 			forget(a.Answer)
 			if i == 0 {
 				want = marshal(t, a)
@@ -265,15 +199,12 @@ func forget(answer any) {
 }
 
 func TestForecastInsideOfFitSaysSo(t *testing.T) {
-	w, err := world()
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := apitest.Given(t)
 	said := func(line, want string) bool {
 		a := do(t, session(t), line)
 		return slices.ContainsFunc(a.Warnings, func(s string) bool { return strings.Contains(s, want) })
 	}
-	split := w.plain.Bundle.Split
+	split := w.Model("plain").Bundle.Split
 	inside := split.ValFrom.AddDate(0, 0, -60).Format(time.DateOnly)
 	for _, line := range []string{"forecast paths 4 as of " + inside, "vol paths 4 as of " + inside, "explain as of " + inside, "as of " + inside} {
 		if !said(line, "knows what came") {
@@ -304,7 +235,7 @@ func TestStateIsWhatWasNamed(t *testing.T) {
 	step("vol next week paths 2", func(*State) {})
 	step("P(up in 2d) SYN-01 paths 2", func(w *State) { w.Asset = "SYN-01" })
 	step("use calibrated", func(w *State) { w.Model = "calibrated" })
-	step("as of 2007-01-31", func(w *State) { w.AsOf = "2007-01-31" })
+	step("as of 2006-05-31", func(w *State) { w.AsOf = "2006-05-31" })
 	step("explain model plain", func(w *State) { w.Model = "plain" })
 	step("as of latest", func(w *State) { w.AsOf = "" })
 	step("help", func(*State) {})
@@ -436,13 +367,12 @@ func TestSessionsRefuse(t *testing.T) {
 			t.Errorf("a session about %+v: %v", start, err)
 		}
 	}
-	w, err := world()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hourly := *w.series[1]
+	w := apitest.Given(t)
+	hourly := *w.Series[1]
 	hourly.Interval = market.Hour
-	c := sessionOf(t, serviceOf(t, []*market.Series{&hourly}, api.Model{Name: "a", Model: w.plain}), DefaultState())
+	config := w.Config()
+	config.Series = []*market.Series{&hourly}
+	c := sessionOf(t, apitest.Service(t, config), DefaultState())
 	if _, err := c.Do(t.Context(), "forecast"); err == nil || !strings.Contains(err.Error(), "has candles of 1h") {
 		t.Errorf("candles of another interval: %v", err)
 	}
@@ -450,17 +380,16 @@ func TestSessionsRefuse(t *testing.T) {
 
 // What a model saw is not always known: then that is said.
 func TestUnknownFit(t *testing.T) {
-	w, err := world()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := *w.plain.Bundle
+	w := apitest.Given(t)
+	b := *w.Model("plain").Bundle
 	b.Fit = []checkpoint.Range{{Part: checkpoint.Weights, Stage: "import"}}
 	m, err := forecast.NewModel(&b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := sessionOf(t, serviceOf(t, w.series, api.Model{Name: "imported", Model: m}), DefaultState())
+	config := w.Config()
+	config.Models = []api.Model{{Name: "imported", Model: m}}
+	c := sessionOf(t, apitest.Service(t, config), DefaultState())
 	if a := do(t, c, "forecast paths 2 2d"); !strings.Contains(a.String(), "is not known") {
 		t.Error(a)
 	}

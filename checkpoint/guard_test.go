@@ -88,3 +88,31 @@ func TestHeldOutGoesByIndexInABareTokenFile(t *testing.T) {
 		t.Errorf("a bare token file after training on dates: %v, want ErrFitted", err)
 	}
 }
+
+func TestSawGoesByDatesAndDoubts(t *testing.T) {
+	fit := Range{Part: Weights, Stage: "pretrain", First: date(3, 1), Last: date(3, 31)}
+	imported, bare := Range{Part: Weights, Stage: "import"}, Range{Part: Weights, Stage: "pretrain", Hash: "x", ToIndex: 9}
+	selected := Range{Part: Weights, Stage: "pretrain", First: date(3, 20), Last: date(4, 30)}
+	for _, c := range []struct {
+		fit     []Range
+		at      time.Time
+		may     bool // have been fitted on it
+		chosen  bool
+		warning string
+	}{
+		{[]Range{fit}, date(2, 28), false, false, ""},
+		{[]Range{fit}, date(3, 1), true, false, "fitted on candles until 2020-03-31"},
+		{[]Range{fit}, date(3, 25), true, true, "of 2020-03-25 knows what came"},
+		{[]Range{fit}, date(4, 1), false, true, "selected or calibrated on candles until 2020-04-30"},
+		{[]Range{fit}, date(5, 1), false, false, ""},
+		{[]Range{imported}, date(5, 1), true, false, "on what is not known"},
+		{[]Range{bare}, date(4, 1), true, true, "on tokens without dates"},
+		{[]Range{imported, fit}, date(3, 1), true, false, "fitted on candles until"}, // what is certain is said
+	} {
+		b := &Bundle{Fit: c.fit, Selected: []Range{selected}}
+		s := b.Saw(c.at)
+		if s.MayBeFitted() != c.may || (s.Selected != nil) != c.chosen || !strings.Contains(s.Warning(), c.warning) || (s.Warning() == "") != (c.warning == "") {
+			t.Errorf("%+v saw %v: %+v, %q, want %q", c.fit, c.at, s, s.Warning(), c.warning)
+		}
+	}
+}

@@ -15,11 +15,11 @@ import (
 // Analogue is a stretch of the past that resembles the newest candles of a
 // series, with what followed it.
 type Analogue struct {
-	Asset    string          `json:"asset"`
-	Distance float64         `json:"distance"` // root mean square difference of the scaled log returns
-	Window   []market.Candle `json:"window"`
-	Followed []market.Candle `json:"followed"`
-	Returns  []float64       `json:"returns"` // cumulative log returns of what followed
+	Asset    string
+	Distance float64 // root mean square difference of the scaled log returns
+	Window   []market.Candle
+	Followed []market.Candle
+	Returns  []float64 // cumulative log returns of what followed
 }
 
 // ErrNoAnalogues says that there is no past to look into.

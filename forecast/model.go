@@ -152,9 +152,9 @@ func (o *Origin) Density(temperature float64) (density.Density, error) {
 
 // Candidate is a token that may come next.
 type Candidate struct {
-	Token       int32         `json:"token"`
-	Probability float64       `json:"probability"`
-	Candle      market.Candle `json:"candle"` // what it decodes to after the last close; without a time
+	Token       int32
+	Probability float64
+	Candle      market.Candle // what it decodes to after the last close; without a time
 }
 
 // Likeliest returns the n likeliest next tokens, the likeliest first.

@@ -10,9 +10,9 @@ import (
 
 // Scenario is what is known of a forecast whose first returns were given.
 type Scenario struct {
-	Given     []float64 `json:"given"`     // log returns
-	Surprise  float64   `json:"surprise"`  // −ln of their joint density under the model, in nats
-	Effective float64   `json:"effective"` // how many equally weighted paths the weighted ones are worth
+	Given     []float64 // log returns
+	Surprise  float64   // −ln of their joint density under the model, in nats
+	Effective float64   // how many equally weighted paths the weighted ones are worth
 }
 
 // condition makes paths, which have the log densities logs of the given returns,

@@ -2,127 +2,28 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/micro-quant/mqc/api"
-	"github.com/micro-quant/mqc/checkpoint"
-	"github.com/micro-quant/mqc/dataset"
-	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/api/apitest"
 	"github.com/micro-quant/mqc/forecast"
 	"github.com/micro-quant/mqc/gpt"
-	"github.com/micro-quant/mqc/internal/rng"
 	"github.com/micro-quant/mqc/market"
-	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
 )
 
-// folder holds what the tests of a process share: fitting a tokenizer is slow.
-var folder string
-
-func TestMain(m *testing.M) {
-	code := func() int {
-		var err error
-		if folder, err = os.MkdirTemp("", "mqc-server-"); err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(folder)
-		return m.Run()
-	}()
-	os.Exit(code)
-}
-
-type world struct {
-	series []*market.Series
-	models []api.Model
-}
-
-// given is a market of three assets and a tiny model, plain and calibrated.
-var given = sync.OnceValues(func() (*world, error) {
-	config := market.DefaultSynthetic()
-	config.Assets, config.Candles = 3, 400
-	m, err := market.NewSynthetic(config)
-	if err != nil {
-		return nil, err
-	}
-	vq := tokenizer.DefaultVQ()
-	vq.Codes, vq.Hidden, vq.MinSteps, vq.Refine = 16, 8, 30, 10
-	b, err := train.Prepare(context.Background(), m.Series, train.Preparation{Scaler: feature.EWMA, VQ: vq})
-	if err != nil {
-		return nil, err
-	}
-	if b.Model, err = gpt.New(gpt.Config{Vocab: 16, SeqLen: 16, Layers: 1, Heads: 2, KVHeads: 1, Embd: 16, RopeBase: 10_000}, 1); err != nil {
-		return nil, err
-	}
-	r := rng.New(3)
-	for i := range b.Model.Params {
-		b.Model.Params[i] += float32(.3 * r.NormFloat64())
-	}
-	streams, err := train.Encode(b, m.Series)
-	if err != nil {
-		return nil, err
-	}
-	b.Lineage = []checkpoint.Step{{Stage: train.Pretrain}}
-	b.Fit = append(b.Fit, checkpoint.Seen(checkpoint.Weights, train.Pretrain, streams, dataset.Train)...)
-	b.Selected = append(b.Selected, checkpoint.Seen(checkpoint.Weights, train.Pretrain, streams, dataset.Val)...)
-	calibrated, err := forecast.Calibrate(context.Background(), b, streams, forecast.CalibrationOptions{Horizon: 5, Origins: 40, Samples: 39, Seed: 1})
-	if err != nil {
-		return nil, err
-	}
-	w := &world{series: m.Series}
-	for _, named := range []struct {
-		name string
-		b    *checkpoint.Bundle
-	}{{"plain", b}, {"calibrated", calibrated}} {
-		path := filepath.Join(folder, named.name+".pt")
-		if err := checkpoint.Save(path, named.b); err != nil {
-			return nil, err
-		}
-		model, err := api.OpenModel(folder, path, open)
-		if err != nil {
-			return nil, err
-		}
-		w.models = append(w.models, model)
-	}
-	return w, nil
-})
-
 func configOf(t testing.TB) Config {
 	t.Helper()
-	w, err := given()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Config{Models: w.models, Series: w.series, Limits: DefaultLimits(), Version: "test"}
-}
-
-func seriesOf(t testing.TB, name string) *market.Series {
-	t.Helper()
-	all := configOf(t).Series
-	return all[slices.IndexFunc(all, func(s *market.Series) bool { return s.Symbol == name })]
-}
-
-func bundleOf(t testing.TB, name string) *checkpoint.Bundle {
-	t.Helper()
-	all := configOf(t).Models
-	return all[slices.IndexFunc(all, func(m api.Model) bool { return m.Name == name })].Bundle
-}
-
-// open opens a checkpoint.
-func open(path string) (*checkpoint.Bundle, error) {
-	b, _, err := checkpoint.OpenModel(path)
-	return b, err
+	w := apitest.Given(t)
+	return Config{Models: w.Models, Series: w.Series, Limits: DefaultLimits(), Version: "test"}
 }
 
 func newServer(t testing.TB, change func(*Config)) *Server {
@@ -191,7 +92,7 @@ const small = `"asset":"SYN-01","horizon":5,"paths":20`
 func TestAssetsAndCandles(t *testing.T) {
 	s := newServer(t, nil)
 	list := answered[api.AssetList](t, ask(s, "GET", "/v1/assets", "")).Assets
-	series := seriesOf(t, "SYN-02").Candles
+	series := apitest.Given(t).Asset("SYN-02").Candles
 	if len(list) != 3 || list[1].Name != "SYN-02" || list[1].Candles != len(series) || !list[1].Last.Equal(series[len(series)-1].Time) || list[1].Interval != "1d" {
 		t.Fatalf("%+v", list)
 	}
@@ -234,12 +135,12 @@ func TestModelsSayWhatTheyHaveSeen(t *testing.T) {
 func TestForecast(t *testing.T) {
 	s := newServer(t, nil)
 	f := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{`+small+`,"seed":18446744073709551615,"return_paths":true,"as_of":"2005-12-30"}`))
-	series := seriesOf(t, "SYN-01").Candles
+	series := apitest.Given(t).Asset("SYN-01").Candles
 	n := 1 + slices.IndexFunc(series, func(c market.Candle) bool { return c.Time.Equal(f.From) })
 	if f.From.Format("2006-01-02") > "2005-12-30" || f.LastClose != series[n-1].Close || f.Asset != "SYN-01" || f.Interval != "1d" {
 		t.Errorf("%+v", f.About)
 	}
-	if i := f.Identity; i.Checkpoint != "plain" || i.SHA256 != bundleOf(t, "plain").Hash || i.Seed != math.MaxUint64 || i.Version != "test" || i.Config.Horizon != 5 || i.Config.Paths != 20 || i.Config.Sampler.Temperature != 1 || !i.Config.AsOf.Equal(f.From) {
+	if i := f.Identity; i.Checkpoint != "plain" || i.SHA256 != apitest.Given(t).Model("plain").Bundle.Hash || i.Seed != math.MaxUint64 || i.Version != "test" || i.Config.Horizon != 5 || i.Config.Paths != 20 || i.Config.Sampler.Temperature != 1 || !i.Config.AsOf.Equal(f.From) {
 		t.Errorf("%+v", i)
 	}
 	if len(f.Steps) != 5 || len(f.Closes) != 20 || len(f.Realised) != 5 || f.Calibrated || f.Steps[0].Intervals != nil {
@@ -257,9 +158,9 @@ func TestForecast(t *testing.T) {
 		t.Errorf("%+v", f.Density)
 	}
 	// The same paths as the library draws.
-	known := *seriesOf(t, "SYN-01")
+	known := *apitest.Given(t).Asset("SYN-01")
 	known.Candles = series[:n]
-	want, err := forecast.New(t.Context(), bundleOf(t, "plain"), &known, forecast.Options{Horizon: 5, Samples: 20, Seed: math.MaxUint64, Sampler: gpt.Sampler{Temperature: 1}})
+	want, err := forecast.New(t.Context(), apitest.Given(t).Model("plain").Bundle, &known, forecast.Options{Horizon: 5, Samples: 20, Seed: math.MaxUint64, Sampler: gpt.Sampler{Temperature: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +181,7 @@ func TestForecast(t *testing.T) {
 func TestForecastOfACalibratedModel(t *testing.T) {
 	s := newServer(t, nil)
 	f := answered[api.Forecast](t, ask(s, "POST", "/v1/forecast", `{"model":"calibrated",`+small+`}`))
-	c := bundleOf(t, "calibrated").Calibration
+	c := apitest.Given(t).Model("calibrated").Bundle.Calibration
 	if !f.Calibrated || len(f.Steps[4].Intervals) != len(forecast.NominalLevels) || f.Density.Temperature != c.Temperature || f.Identity.Config.Temperature != c.Temperature {
 		t.Errorf("%+v %+v", f.Identity.Config, f.Steps[4])
 	}
@@ -296,7 +197,7 @@ func TestForecastOfACalibratedModel(t *testing.T) {
 func TestAsOfHidesWhatCameLater(t *testing.T) {
 	s := newServer(t, nil)
 	const n = 300 // of 400, before validation begins: baselines, too, are fitted on what is known
-	whole := seriesOf(t, "SYN-01")
+	whole := apitest.Given(t).Asset("SYN-01")
 	day := whole.Candles[n-1].Time.Format("2006-01-02")
 	cut := newServer(t, func(c *Config) {
 		c.Series = slices.Clone(c.Series)
@@ -333,7 +234,7 @@ func TestAsOfHidesWhatCameLater(t *testing.T) {
 
 func TestFlagsOfWhatWasSeen(t *testing.T) {
 	s := newServer(t, nil)
-	split := bundleOf(t, "plain").Split
+	split := apitest.Given(t).Model("plain").Bundle.Split
 	for _, c := range []struct {
 		asOf               string
 		inFit, inSelection bool
@@ -390,7 +291,7 @@ func TestScenario(t *testing.T) {
 
 func TestProbability(t *testing.T) {
 	s := newServer(t, nil)
-	last := seriesOf(t, "SYN-01").Candles[399].Close
+	last := apitest.Given(t).Asset("SYN-01").Candles[399].Close
 	p := func(body string) api.Probability {
 		return answered[api.Probability](t, ask(s, "POST", "/v1/probability", `{"asset":"SYN-01","horizon":1,"paths":2000,`+body+`}`))
 	}
@@ -417,7 +318,7 @@ func TestProbability(t *testing.T) {
 func TestAnaloguesAndExplain(t *testing.T) {
 	s := newServer(t, nil)
 	a := answered[api.Analogues](t, ask(s, "POST", "/v1/analogues", `{"asset":"SYN-01","window":10,"horizon":4,"count":3}`))
-	if len(a.Analogues) != 3 || !a.Before.Equal(bundleOf(t, "plain").Split.ValFrom) {
+	if len(a.Analogues) != 3 || !a.Before.Equal(apitest.Given(t).Model("plain").Bundle.Split.ValFrom) {
 		t.Fatalf("%d before %v", len(a.Analogues), a.Before)
 	}
 	for i, x := range a.Analogues {
@@ -446,7 +347,7 @@ func TestCompare(t *testing.T) {
 	s := newServer(t, nil)
 	for _, name := range []string{"HAR-t, pooled", "random walk", "EWMA .94 t"} {
 		c := answered[api.Compare](t, ask(s, "POST", "/v1/compare", `{`+small+`,"baseline":"`+name+`"}`))
-		if c.Baseline != name || len(c.Other.Steps) != 5 || len(c.Model.Steps) != 5 || !c.FittedBefore.Equal(bundleOf(t, "plain").Split.ValFrom) {
+		if c.Baseline != name || len(c.Other.Steps) != 5 || len(c.Model.Steps) != 5 || !c.FittedBefore.Equal(apitest.Given(t).Model("plain").Bundle.Split.ValFrom) {
 			t.Errorf("%+v", c)
 		}
 		if q := c.Other.Steps[4].Quantiles; !slices.IsSorted(q) || q[0] >= q[len(q)-1] {
@@ -463,7 +364,7 @@ func TestCompare(t *testing.T) {
 func TestCandlesThatArePosted(t *testing.T) {
 	s := newServer(t, nil)
 	var text bytes.Buffer
-	if err := market.WriteCSV(&text, seriesOf(t, "SYN-01")); err != nil {
+	if err := market.WriteCSV(&text, apitest.Given(t).Asset("SYN-01")); err != nil {
 		t.Fatal(err)
 	}
 	body := func(v map[string]any) string {
@@ -719,40 +620,5 @@ func TestAddressesThatOthersReach(t *testing.T) {
 	}
 	if err := CheckAddr("0.0.0.0:80", "0123456789abcdef"); err != nil {
 		t.Errorf("with a token: %v", err)
-	}
-}
-
-func TestReadModels(t *testing.T) {
-	if _, err := given(); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, _, err := api.ReadModels(filepath.Join(dir, "none"), open); err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("a folder that is not there: %v", err)
-	}
-	write("broken.pt", "nothing")
-	write("notes.txt", "nothing")
-	if _, skipped, err := api.ReadModels(dir, open); err == nil || len(skipped) != 1 {
-		t.Errorf("no model: %v, skipped %v", err, skipped)
-	}
-	text, err := os.ReadFile(filepath.Join(folder, "plain.pt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("one.pt", string(text))
-	write("deep/two.safetensors", string(text))
-	write(".hidden/three.pt", string(text))
-	models, skipped, err := api.ReadModels(dir, open)
-	if err != nil || len(models) != 2 || models[0].Name != "deep/two" || models[1].Name != "one" || len(skipped) != 1 {
-		t.Errorf("%+v, skipped %v, %v", models, skipped, err)
 	}
 }

@@ -40,7 +40,7 @@ func (a *app) chat() *cobra.Command {
   P(close > 70000 in 10d)       vol next week              show analogues
   explain                       as of 2024-01-31           help
 
-Every answer names the API call that gives the same. In a terminal Tab completes,
+Every answer names the API call that was asked: mqc serve answers the same. In a terminal Tab completes,
 the arrows recall earlier lines, Ctrl-C stops an answer and Ctrl-D leaves. Lines
 that come from a pipe are answered one after the other; with --json each gives one
 JSON object on one line. docs/chat.md has the whole grammar.`,
@@ -82,18 +82,11 @@ func (a *app) chatSession(c *cobra.Command, start chatStart) (*chat.Session, err
 	if state.Horizon, err = chat.ParseSpan(start.horizon); err != nil {
 		return nil, newUsageError(c, err)
 	}
-	src, err := openSource(start.data)
-	if err != nil {
-		return nil, err
-	}
-	if src.Tokens != "" {
-		return nil, usagef(c, "--data %s is a token file: chat needs candles", start.data)
-	}
 	models, err := a.askedModels(c, start.checkpoints, start.folder, start.precision)
 	if err != nil {
 		return nil, err
 	}
-	series, err := src.series()
+	series, err := askedSeries(c, start.data)
 	if err != nil {
 		return nil, err
 	}

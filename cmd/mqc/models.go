@@ -7,6 +7,7 @@ import (
 	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/gpt"
+	"github.com/micro-quant/mqc/market"
 )
 
 // bindModels registers the flags of a command that answers questions of models.
@@ -47,4 +48,16 @@ func (a *app) askedModels(c *cobra.Command, paths []string, folder, precision st
 	}
 	a.warnStage(models[0].Bundle)
 	return models, nil
+}
+
+// askedSeries reads the candles that a command answers questions about.
+func askedSeries(c *cobra.Command, data string) ([]*market.Series, error) {
+	src, err := openSource(data)
+	if err != nil {
+		return nil, err
+	}
+	if src.Tokens != "" {
+		return nil, usagef(c, "--data %s is a token file: %s needs candles", data, c.Name())
+	}
+	return src.series()
 }

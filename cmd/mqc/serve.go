@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/server"
 )
 
@@ -21,9 +20,10 @@ func (a *app) serve() *cobra.Command {
 	limits := server.DefaultLimits()
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Answer forecasts over HTTP",
-		Long: `serve answers forecasts, scenarios and probabilities over HTTP until it is interrupted:
-docs/api.md shows how to ask. It shows training runs, live, and report cards: those that
+		Short: "Answer questions over HTTP, and on a page to look at",
+		Long: `serve answers the questions of mqc chat over HTTP, as JSON and in words, until it
+is interrupted: docs/api.md shows how to ask. Its page draws forecasts on a chart:
+docs/page.md. It shows training runs, live, and report cards: those that
 mqc report --out x.json has written to the folder of the checkpoints, or to one in it.
 Only this machine reaches it, unless --token or --insecure allow another --addr.`,
 		Example: `  mqc serve --runs checkpoints --data data
@@ -56,7 +56,7 @@ Only this machine reaches it, unless --token or --insecure allow another --addr.
 			if config.Models, err = a.askedModels(c, paths, folder, precision); err != nil {
 				return err
 			}
-			if config.Series, _, err = market.ReadDir(data); err != nil {
+			if config.Series, err = askedSeries(c, data); err != nil {
 				return err
 			}
 			l, err := listen(addr)
@@ -68,7 +68,7 @@ Only this machine reaches it, unless --token or --insecure allow another --addr.
 	}
 	flags := c.Flags()
 	bindModels(flags, &paths, &folder, &precision)
-	flags.StringVar(&data, "data", defaultFolder, "folder of candles")
+	flags.StringVar(&data, "data", defaultFolder, "folder of candles, or one file")
 	flags.StringVar(&registry, "registry", "", "folder of the registry of training runs (default: runs in --runs, or beside it where that is called checkpoints)")
 	flags.StringVar(&addr, "addr", defaultAddr, "address to listen at; port 0 is any that is free")
 	flags.StringVar(&token, "token", "", "what requests must bear: Authorization: Bearer TOKEN")
