@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -21,9 +22,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// browser starts Chromium with a profile of its own, for all tabs of a test.
-func browser(t *testing.T) context.Context {
-	t.Helper()
+// chromium is started once, with a profile of its own, for the tabs of all tests;
+// without one there is no context.
+var chromium = sync.OnceValues(func() (context.Context, error) {
 	var program string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -32,18 +33,36 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	if program == "" {
-		t.Skip("no chromium in PATH: the page is not tried in a browser")
+		return nil, nil
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
+	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ = chromedp.NewContext(ctx)
+	closeChromium = func() { chromedp.Cancel(ctx) }
+	return ctx, chromedp.Do(ctx)
+})
+
+// closeChromium ends the browser, if there is one, and waits until it is gone.
+var closeChromium = func() {}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	closeChromium()
+	os.Exit(code)
+}
+
+// browser skips a test where there is no browser.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	ctx, err := chromium()
+	if err != nil {
 		t.Fatal(err)
+	}
+	if ctx == nil {
+		t.Skip("no chromium in PATH: the page is not tried in a browser")
 	}
 	return ctx
 }
@@ -541,6 +560,61 @@ func TestPageObeysTheKeyboard(t *testing.T) {
 	p.until(`document.getElementById('status').innerText === '32 paths of 5 candles'`)
 }
 
+// point moves the pointer, and waits until that is drawn.
+func (p *tab) point(x, y float64) {
+	p.t.Helper()
+	drawn := chromedp.Evaluate[chromedp.Void](`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))`, chromedp.EvalAwaitPromise)
+	p.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y), drawn)
+}
+
+func TestPageMarksAPath(t *testing.T) {
+	r := start(t, nil)
+	p := visit(t, browser(t), r.url, "/?horizon=40&paths=32")
+	p.idle()
+	box := js[[]float64](p, `(() => { const r = document.getElementById('chart').getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()`)
+	legend := func() string { return p.text("#legend") }
+	x, y := box[0]+.75*box[2], box[1]
+	for ; y < box[1]+box[3] && !strings.Contains(legend(), "path "); y += 10 {
+		p.point(x, y)
+	}
+	if got := legend(); !strings.Contains(got, "path ") || !strings.Contains(got, "P(up)") || !strings.Contains(got, "95%") {
+		t.Fatalf("over the fan: %q", got)
+	}
+	p.do(chromedp.MouseClickXY(x, y))
+	p.point(x, box[1]+5)
+	if got := legend(); !strings.Contains(got, "kept") {
+		t.Errorf("after a click: %q", got)
+	}
+	p.do(chromedp.KeyEvent(kb.Escape))
+	p.point(x, box[1]+6)
+	if got := legend(); strings.Contains(got, "kept") {
+		t.Errorf("after Escape: %q", got)
+	}
+	p.point(box[0]+.1*box[2], y)
+	if got := legend(); !strings.Contains(got, "O ") || strings.Contains(got, "P(up)") {
+		t.Errorf("over the history: %q", got)
+	}
+}
+
+func TestPageRemembersItsTheme(t *testing.T) {
+	r := start(t, nil)
+	p := visit(t, browser(t), r.url, "/?horizon=5&paths=32")
+	p.idle()
+	ground := func() string { return js[string](p, `getComputedStyle(document.body).backgroundColor`) }
+	before, name := ground(), p.text("#theme")
+	p.do(chromedp.Click(chromedp.CSS("#theme")))
+	after := ground()
+	if after == before || p.text("#theme") == name {
+		t.Errorf("%s pressed: %s before, %s after", name, before, after)
+	}
+	p.painted("accent", true)
+	p.do(chromedp.Reload())
+	p.idle()
+	if got := ground(); got != after {
+		t.Errorf("loaded again: %s, want %s", got, after)
+	}
+}
+
 func TestPageAsksForTheToken(t *testing.T) {
 	const token = "0123456789abcdef"
 	r := start(t, func(c *Config) { c.Token = token })
@@ -549,7 +623,7 @@ func TestPageAsksForTheToken(t *testing.T) {
 	p.until(`document.getElementById('token').open && !document.querySelector('#token .bad').hidden`)
 	p.do(chromedp.SendKeys(chromedp.CSS("#token input"), token+"\r"))
 	p.idle()
-	if js[bool](p, `document.getElementById('token').open`) || js[string](p, `sessionStorage.getItem('token')`) != token || js[int](p, `localStorage.length`) != 0 {
+	if js[bool](p, `document.getElementById('token').open`) || js[string](p, `sessionStorage.getItem('token')`) != token || js[bool](p, `Object.values(localStorage).some((text) => text.includes(sessionStorage.getItem('token')))`) {
 		t.Error("want the token in the storage of the session alone")
 	}
 	if strings.Contains(js[string](p, `location.href`), token) {

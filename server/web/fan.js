@@ -54,7 +54,7 @@ export class FanView {
         }
         c.setLineDash([]);
       });
-      c.globalAlpha = 0.4;
+      c.globalAlpha = 0.3;
       c.lineWidth = Math.max(1, 0.75 * ky);
       const paths = Math.min(shownPaths, bars[0].originalData.closes?.length ?? 0);
       for (let k = 0; k < paths; k++) {

@@ -79,13 +79,5 @@ function token(wrong) {
   return asked;
 }
 
-try {
-  await app.start();
-} catch (error) {
-  app.fail(error);
-}
-try {
-  await startChat();
-} catch (error) {
-  app.fail(error);
-}
+app.start().catch((error) => app.fail(error));
+startChat().catch((error) => app.fail(error));

@@ -11,14 +11,15 @@ export function trainings(app, section) {
   const list = el('div');
   const curves = el('div', { 'aria-live': 'off' });
   section.append(list, curves);
-  let [seen, following] = [false, null];
+  let [seen, following, plot] = [false, null, null];
 
   const follow = async (run) => {
     following?.abort();
     const { signal } = following = new AbortController();
-    const plot = new Curves(curves, run);
+    plot = new Curves(curves, run);
     try {
       await stream(`/v1/runs/${run.id}/events`, undefined, signal, (name, value) => {
+        if (signal.aborted) return;
         if (name === 'event') plot.add(value);
         else plot.state(value);
       });
@@ -46,6 +47,7 @@ export function trainings(app, section) {
     if (!looks && seen) following?.abort();
     seen = looks;
   });
+  app.on('theme', () => plot?.redraw());
 }
 
 // Curves is one chart for every measure of the events of a run.
@@ -79,6 +81,11 @@ class Curves {
       this.#planned = false;
       this.#draw();
     });
+  }
+
+  // redraw takes the colours of the theme.
+  redraw() {
+    for (const chart of this.#charts.values()) chart.redraw(false);
   }
 
   async #draw() {
