@@ -20,15 +20,20 @@ type pace struct {
 // paceMemory is over how many answers the mean goes, about.
 const paceMemory = 8
 
-// enter lets a request in, or says after what time to ask again. Where nothing is
-// computed, whatever comes is let in.
+// paceLeast is how many requests are let in however long they take: one that draws,
+// and one that has its prompt computed or its answer written meanwhile.
+const paceLeast = 2
+
+// enter lets a request in, or says after what time those that are inside will have
+// been answered.
 func (p *pace) enter(now time.Time) (again time.Duration, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.inside == 0 {
 		p.last = now
-	} else if wait := time.Duration(p.inside+1) * p.between; wait > p.most {
-		return wait - p.most, false
+	}
+	if inside := time.Duration(p.inside); p.inside >= paceLeast && (inside+1)*p.between > p.most {
+		return inside * p.between, false
 	}
 	p.inside++
 	return 0, true
