@@ -107,10 +107,9 @@ func decodeWork(c Config, model *gpt.Runner) work {
 			}
 			cond, features := prompt.Cond[:len(c.Model.Cond)], prompt.Features[:c.Model.Features]
 			var first time.Time
+			var once sync.Once
 			g.Next = func(int, []int32) ([]int32, []float32) {
-				if first.IsZero() {
-					first = time.Now()
-				}
+				once.Do(func() { first = time.Now() })
 				return cond, features
 			}
 			start := time.Now()

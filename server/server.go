@@ -31,6 +31,7 @@ type Limits struct {
 	Streams    int   // training runs that are followed at the same time; more are refused
 
 	Compute time.Duration // of one request
+	Wait    time.Duration // that an answer may be expected to take beside others; requests are refused where it would be more
 	Header  time.Duration // to read the header of a request,
 	Read    time.Duration // and all of it
 	Write   time.Duration // that a client may take for each 32 KiB of an answer
@@ -42,7 +43,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Limits: api.DefaultLimits(), Body: 4 << 20, Concurrent: 16, Streams: 32,
-		Compute: time.Minute, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
+		Compute: time.Minute, Wait: 3 * time.Second, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
 		Idle: time.Minute, Drain: 10 * time.Second,
 	}
 }
@@ -58,6 +59,7 @@ func (l Limits) Validate() error {
 		{"concurrent requests", int64(l.Concurrent)},
 		{"streams of runs", int64(l.Streams)},
 		{"time to compute", int64(l.Compute)},
+		{"time to wait", int64(l.Wait)},
 		{"time to read a header", int64(l.Header)},
 		{"time to read", int64(l.Read)},
 		{"time to write", int64(l.Write)},
@@ -113,6 +115,7 @@ type Server struct {
 	tokenHash [sha256.Size]byte
 	service   *api.Service
 	slots     chan struct{}
+	pace      pace
 	streams   chan struct{} // of runs that are followed
 	cards     *cards
 	metrics   *metrics
@@ -136,6 +139,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config: c, tokenHash: sha256.Sum256([]byte(c.Token)),
 		slots: make(chan struct{}, c.Limits.Concurrent), streams: make(chan struct{}, c.Limits.Streams),
+		pace:  pace{most: c.Limits.Wait},
 		cards: newCards(c.Folder, c.Log),
 	}
 	for _, m := range c.Models {

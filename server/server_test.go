@@ -436,7 +436,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 		{"POST", "/v1/forecast", strings.Repeat("[", 4000), 400, ""},
 		{"GET", "/v1/forecast", ``, 405, "asked by POST"},
 		{"POST", "/v1/assets", `{}`, 405, "asked by GET"},
-		{"GET", "/v1/runs", ``, 404, "no such endpoint"},
+		{"GET", "/v1/run", ``, 404, "no such endpoint"},
 		{"GET", "/v1/../../etc/passwd", ``, 404, "no such endpoint"},
 		{"GET", "/web/..%2f..%2fserver.go", ``, 404, ""},
 		{"GET", "/web/%2e%2e/server.go", ``, 404, ""},
@@ -556,7 +556,7 @@ func TestOpenAPI(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &api); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(api.OpenAPI, "3.1") || len(api.Paths) != 10 {
+	if !strings.HasPrefix(api.OpenAPI, "3.1") || len(api.Paths) != 13 {
 		t.Errorf("OpenAPI %s with %d paths", api.OpenAPI, len(api.Paths))
 	}
 	seen := map[string]bool{}

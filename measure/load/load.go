@@ -122,8 +122,9 @@ type Decode struct {
 // Size of the decoding to compare with: that of mqc bench decode --paths 64.
 const (
 	decodePaths  = 64
-	decodeTokens = 128 // of the prompt, and new ones; at most half the context of each
-	decodeSteps  = 5
+	decodeTokens = 128             // of the prompt, and new ones; at most half the context of each
+	decodeSteps  = 5               // generations, or
+	decodeTime   = 3 * time.Second // whichever is longer
 )
 
 // Run measures: decoding, the quiet client, the crowd. The end of ctx stops it with
@@ -203,10 +204,18 @@ func (b *bench) run(ctx context.Context, model *forecast.Model, r *Result) (err 
 func decode(ctx context.Context, model *forecast.Model, seed uint64) (Decode, error) {
 	m := model.Bundle.Model
 	d := Decode{Paths: decodePaths, Prompt: min(decodeTokens, m.SeqLen/2), New: min(decodeTokens, m.SeqLen-m.SeqLen/2)}
-	got, err := measure.Run(ctx, measure.Config{
+	c := measure.Config{
 		Work: measure.Decode, Model: m.Config, Weights: m, Precision: model.Bundle.Precision.String(), Batch: 1, T: 1,
 		Paths: d.Paths, Prompt: d.Prompt, New: d.New, Warmup: 1, Steps: decodeSteps, Seed: seed,
-	})
+	}
+	got, err := measure.Run(ctx, c)
+	if err != nil {
+		return d, err
+	}
+	generation := time.Duration(got.StepMS * float64(time.Millisecond) * float64(d.New))
+	if c.Steps = int(decodeTime / generation); c.Steps > decodeSteps { // a small model, of which that was a moment
+		got, err = measure.Run(ctx, c)
+	}
 	d.TokensPerSecond = got.TokensPerSecond
 	return d, err
 }
