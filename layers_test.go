@@ -17,7 +17,7 @@ import (
 var layers = map[string][]string{
 	"cmd/mqc":       {"*"},
 	"api/apitest":   {"api", "checkpoint", "dataset", "feature", "forecast", "gpt", "market", "tokenizer", "train"},
-	"server":        {"api", "chat", "market"},
+	"server":        {"api", "chat", "market", "report", "runs"},
 	"api":           {"checkpoint", "forecast", "gpt", "market", "predict"},
 	"export":        {"checkpoint", "gpt", "nn"},
 	"report":        {"checkpoint", "dataset", "eval", "feature", "forecast", "gpt", "market", "predict", "score", "tokenizer", "train"},
@@ -26,6 +26,7 @@ var layers = map[string][]string{
 	"chat":          {"api", "checkpoint", "forecast", "market", "score"},
 	"forecast":      {"checkpoint", "dataset", "density", "feature", "gpt", "market", "predict", "score"},
 	"torch":         {"checkpoint", "gpt"},
+	"measure/load":  {"forecast", "gpt", "measure", "server"},
 	"measure":       {"gpt", "nn", "predict", "train"},
 	"train":         {"checkpoint", "dataset", "density", "feature", "gpt", "market", "nn", "optim", "predict", "score", "tokenizer"},
 	"predict":       {"dataset", "feature", "gpt", "market"},
@@ -44,6 +45,8 @@ var layers = map[string][]string{
 	"density":       {},
 
 	"market/calendar": {},
+
+	"scripts/screenshots": {},
 
 	"internal/kernel":     {},
 	"internal/parallel":   {},

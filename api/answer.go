@@ -108,8 +108,9 @@ type Forecast struct {
 
 // Progress is a forecast of the paths that have been drawn so far.
 type Progress struct {
-	Paths int             `json:"paths" doc:"drawn so far"`
-	Steps []forecast.Step `json:"steps"`
+	Paths  int             `json:"paths" doc:"drawn so far"`
+	Levels []float64       `json:"levels" doc:"of the quantiles of every step"`
+	Steps  []forecast.Step `json:"steps"`
 }
 
 // Scenario answers a [ScenarioRequest].

@@ -29,7 +29,7 @@ func (s *Service) Forecast(ctx context.Context, r ForecastRequest, progress func
 		if progress == nil {
 			return nil
 		}
-		return progress(Progress{Paths: len(f.Paths), Steps: q.calibrated(f, false).Steps})
+		return progress(Progress{Paths: len(f.Paths), Levels: Levels, Steps: q.calibrated(f, false).Steps})
 	})
 	if err != nil {
 		return nil, err

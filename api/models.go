@@ -41,7 +41,7 @@ func OpenModel(dir, path string, open func(path string) (*checkpoint.Bundle, err
 	if err != nil || !filepath.IsLocal(name) {
 		name = filepath.Base(path)
 	}
-	return Model{Name: trimExt(filepath.ToSlash(name)), Model: m}, nil
+	return Model{Name: TrimExt(filepath.ToSlash(name)), Model: m}, nil
 }
 
 // ReadModels opens the checkpoints of a folder and of the folders in it, those that
@@ -57,7 +57,7 @@ func ReadModels(dir string, open func(path string) (*checkpoint.Bundle, error)) 
 		switch {
 		case d.IsDir() && hidden:
 			return fs.SkipDir
-		case hidden || !d.Type().IsRegular() || trimExt(path) == path:
+		case hidden || !d.Type().IsRegular() || TrimExt(path) == path:
 			return nil
 		}
 		m, err := OpenModel(dir, path, open)
@@ -88,7 +88,7 @@ func ReadModels(dir string, open func(path string) (*checkpoint.Bundle, error)) 
 	return models, skipped, nil
 }
 
-// trimExt cuts the extensions of checkpoints.
-func trimExt(path string) string {
+// TrimExt cuts the extensions of checkpoints.
+func TrimExt(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(path, ".safetensors"), ".pt")
 }

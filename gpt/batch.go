@@ -3,6 +3,7 @@ package gpt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -16,7 +17,25 @@ type Batch struct {
 	mu      sync.Mutex
 	waiting []*batched
 	running bool // a goroutine is drawing
+
+	promptsMu sync.Mutex
+	prompts   []computed // the newest last
 }
+
+// computed is a prompt with what came of it.
+type computed struct {
+	prompt Prompt
+	prefix *Prefix
+	logits []float32
+}
+
+// promptTokens is how many tokens of prompts a Batch remembers, and promptsLeast how
+// many prompts whatever their length: many ask for the same, and one that takes its
+// paths in parts asks for the same again.
+const (
+	promptTokens = 2048
+	promptsLeast = 2
+)
 
 // batched is a path of a call that waits for its tokens.
 type batched struct {
@@ -50,7 +69,9 @@ func (b *Batch) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	paths, err := newStepper(b.r).begin(prompt, g)
+	s := newStepper(b.r)
+	s.prefill = b.prefill
+	paths, err := s.begin(prompt, g)
 	if err != nil || g.Steps == 1 {
 		return tokensOf(paths), err
 	}
@@ -70,6 +91,41 @@ func (b *Batch) Generate(ctx context.Context, prompt Prompt, g Generation) ([][]
 	case <-c.done:
 		return tokensOf(paths), c.err
 	}
+}
+
+// prefill is that of the runner, or what it gave for the same prompt before.
+func (b *Batch) prefill(p Prompt) (*Prefix, []float32, error) {
+	same := func(c computed) bool {
+		return slices.Equal(c.prompt.Tokens, p.Tokens) && slices.Equal(c.prompt.Cond, p.Cond) && slices.Equal(c.prompt.Features, p.Features)
+	}
+	b.promptsMu.Lock()
+	if i := slices.IndexFunc(b.prompts, same); i >= 0 {
+		c := b.prompts[i]
+		b.prompts = append(slices.Delete(b.prompts, i, i+1), c)
+		b.promptsMu.Unlock()
+		return c.prefix, c.logits, nil
+	}
+	b.promptsMu.Unlock()
+	prefix, logits, err := b.r.prefill(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	kept := Prompt{slices.Clone(p.Tokens), slices.Clone(p.Cond), slices.Clone(p.Features)}
+	b.promptsMu.Lock()
+	defer b.promptsMu.Unlock()
+	if slices.ContainsFunc(b.prompts, same) {
+		return prefix, logits, nil // of one who asked at the same time
+	}
+	b.prompts = append(b.prompts, computed{kept, prefix, logits})
+	tokens := 0
+	for _, c := range b.prompts {
+		tokens += len(c.prompt.Tokens)
+	}
+	for len(b.prompts) > promptsLeast && tokens > promptTokens {
+		tokens -= len(b.prompts[0].prompt.Tokens)
+		b.prompts = slices.Delete(b.prompts, 0, 1)
+	}
+	return prefix, logits, nil
 }
 
 // run draws until nobody waits.

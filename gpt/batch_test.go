@@ -57,6 +57,46 @@ func TestABatchGivesTheBitsOfACallAlone(t *testing.T) {
 	idle(t, b)
 }
 
+func TestABatchRemembersPrompts(t *testing.T) {
+	m := randomModel(t, everything())
+	r := m.Runner(F32)
+	b := NewBatch(r, 4)
+	calls := 0
+	for i := range 2 * (promptTokens/m.SeqLen + promptsLeast) {
+		prompt := promptOf(randomInput(m.Config, 1, m.SeqLen, uint64(i)))
+		for seed := range uint64(3) {
+			g := Generation{Paths: 2, Steps: 3, Sampler: Sampler{Temperature: 1}, Seed: seed, Next: following}
+			want, err := r.Generate(t.Context(), prompt, g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What a caller does to its prompt later changes nothing.
+			own := Prompt{slices.Clone(prompt.Tokens), slices.Clone(prompt.Cond), slices.Clone(prompt.Features)}
+			got, err := b.Generate(t.Context(), own, g)
+			if err != nil || !slices.EqualFunc(got, want, slices.Equal[[]int32]) {
+				t.Fatalf("prompt %d, seed %d: %v, %v, alone %v", i, seed, got, err, want)
+			}
+			clear(own.Tokens)
+			calls++
+		}
+		if n := len(b.prompts); n != min(i+1, max(promptTokens/m.SeqLen, promptsLeast)) {
+			t.Fatalf("%d prompts are kept after %d calls for %d", n, calls, i+1)
+		}
+	}
+	// Others see another prompt where anything of it differs.
+	in := promptOf(randomInput(m.Config, 1, m.SeqLen, 0))
+	in.Features = slices.Clone(in.Features)
+	in.Features[0]++
+	before := len(b.prompts)
+	if _, err := b.Generate(t.Context(), in, Generation{Paths: 1, Steps: 2, Next: following}); err != nil {
+		t.Fatal(err)
+	}
+	if last := b.prompts[len(b.prompts)-1]; len(b.prompts) != before || last.prompt.Features[0] != in.Features[0] {
+		t.Errorf("a prompt with another feature was taken for one that is known")
+	}
+	idle(t, b)
+}
+
 func TestACancelledCallLeavesTheBatch(t *testing.T) {
 	m := randomModel(t, everything())
 	b := NewBatch(m.Runner(F32), 4)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/internal/rng"
 )
 
@@ -28,7 +29,8 @@ type Generation struct {
 
 	// Next returns the conditioning and the features that go in with the
 	// newest token of a path: they may depend on what the path has done.
-	// It may be nil where the model has neither.
+	// It is called for several paths at once, for each one time after the
+	// other. It may be nil where the model has neither.
 	Next func(path int, generated []int32) (cond []int32, features []float32)
 
 	// Weigh may change the probabilities (V) that the next token of a path is
@@ -76,10 +78,12 @@ type path struct {
 	random    *rand.Rand
 	generated []int32
 
-	history Prompt // everything so far, for when the window is full
-	prefix  *Prefix
-	row     *row // nil before its first token is fed
-	err     error
+	history  Prompt // everything so far, for when the window is full
+	cond     []int32
+	features []float32 // both: what goes in with the newest token
+	prefix   *Prefix
+	row      *row // nil before its first token is fed
+	err      error
 }
 
 func (p *path) done() bool { return len(p.generated) == p.g.Steps }
@@ -96,19 +100,28 @@ func tokensOf(paths []*path) [][]int32 {
 type stepper struct {
 	r       *Runner
 	decoder Decoder
+	prefill func(Prompt) (*Prefix, []float32, error)
 
 	rows     []*row
 	fed      []*path // whose rows these are
 	tokens   []int32 // input of a step
 	cond     []int32
 	features []float32
-	probs    []float64
-	order    []int32
+	probs    []float64 // (paths, V)
+	order    []int32   // (paths, V)
 }
 
 func newStepper(r *Runner) *stepper {
-	V := r.m.Vocab
-	return &stepper{r: r, decoder: Decoder{r: r}, probs: make([]float64, V), order: make([]int32, V)}
+	return &stepper{r: r, decoder: Decoder{r: r}, prefill: r.prefill}
+}
+
+// prefill computes one prompt: its prefix, and the logits (V) after it.
+func (r *Runner) prefill(p Prompt) (*Prefix, []float32, error) {
+	prefixes, logits, err := r.Prefill(Input{B: 1, T: len(p.Tokens), Tokens: p.Tokens, Cond: p.Cond, Features: p.Features})
+	if err != nil {
+		return nil, nil, err
+	}
+	return prefixes[0], logits, nil
 }
 
 // begin draws the first token of the paths of a call.
@@ -126,14 +139,15 @@ func (s *stepper) begin(prompt Prompt, g Generation) ([]*path, error) {
 	if (len(m.Cond) > 0 || m.Features > 0) && g.Next == nil {
 		return nil, errors.New("gpt: the model wants conditioning for every generated token and got none")
 	}
-	prefixes, logits, err := s.r.Prefill(Input{B: 1, T: len(prompt.Tokens), Tokens: prompt.Tokens, Cond: prompt.Cond, Features: prompt.Features})
+	prefix, logits, err := s.prefill(prompt)
 	if err != nil {
 		return nil, err
 	}
+	first, probs := make([]float64, m.Vocab), make([]float64, m.Vocab)
 	paths := make([]*path, g.Paths)
 	for i := range paths {
 		paths[i] = &path{
-			g: &g, number: g.FirstPath + i, prefix: prefixes[0],
+			g: &g, number: g.FirstPath + i, prefix: prefix,
 			random:    rng.New(g.Seed, rng.Path, uint64(g.FirstPath+i)),
 			generated: make([]int32, 0, g.Steps),
 			history: Prompt{
@@ -142,42 +156,47 @@ func (s *stepper) begin(prompt Prompt, g Generation) ([]*path, error) {
 				Features: append([]float32(nil), prompt.Features...),
 			},
 		}
-		if s.draw(paths[i], logits); paths[i].err != nil {
-			return nil, paths[i].err
+		if i == 0 && !paths[0].weights(first, logits, make([]int32, m.Vocab)) {
+			return nil, paths[0].err
 		}
+		copy(probs, first)
+		paths[i].pick(probs)
 	}
 	return paths, nil
 }
 
-// draw picks the next token of a path, or leaves it with an error.
-func (s *stepper) draw(p *path, logits []float32) {
+// weights writes the probabilities (V) of the next token of a path. Where logits are
+// no numbers it leaves the path with an error and reports false.
+func (p *path) weights(probs []float64, logits []float32, order []int32) bool {
 	for _, l := range logits {
 		if math.IsNaN(float64(l)) || math.IsInf(float64(l), 0) {
 			p.err = ErrNotFinite
-			return
+			return false
 		}
 	}
-	p.g.Sampler.Probabilities(s.probs, logits, s.order)
+	p.g.Sampler.Probabilities(probs, logits, order)
+	return true
+}
+
+// pick draws the next token of a path from probs (V), which Weigh may change.
+func (p *path) pick(probs []float64) {
 	if p.g.Weigh != nil {
-		p.g.Weigh(p.number, p.generated, s.probs)
+		p.g.Weigh(p.number, p.generated, probs)
 	}
-	p.generated = append(p.generated, Pick(s.probs, p.random.Float64()))
+	p.generated = append(p.generated, Pick(probs, p.random.Float64()))
 }
 
 // step feeds the newest token of every path and draws the one after it. An
 // error of one path stays with it.
 func (s *stepper) step(paths []*path) error {
+	parallel.Do(len(paths), pathGrain, paths, func(paths *[]*path, lo, hi int) {
+		for _, p := range (*paths)[lo:hi] {
+			p.next()
+		}
+	})
 	s.rows, s.fed = s.rows[:0], s.fed[:0]
 	s.tokens, s.cond, s.features = s.tokens[:0], s.cond[:0], s.features[:0]
 	for _, p := range paths {
-		token := p.generated[len(p.generated)-1]
-		var cond []int32
-		var features []float32
-		if p.g.Next != nil {
-			cond, features = p.g.Next(p.number, p.generated)
-		}
-		h := &p.history
-		h.Tokens, h.Cond, h.Features = append(h.Tokens, token), append(h.Cond, cond...), append(h.Features, features...)
 		if p.prefix.n == s.r.m.SeqLen || p.row != nil && p.row.full() {
 			s.refill(p)
 			continue
@@ -189,7 +208,8 @@ func (s *stepper) step(paths []*path) error {
 			}
 		}
 		s.rows, s.fed = append(s.rows, p.row), append(s.fed, p)
-		s.tokens, s.cond, s.features = append(s.tokens, token), append(s.cond, cond...), append(s.features, features...)
+		newest := p.generated[len(p.generated)-1]
+		s.tokens, s.cond, s.features = append(s.tokens, newest), append(s.cond, p.cond...), append(s.features, p.features...)
 	}
 	if len(s.rows) == 0 {
 		return nil
@@ -199,11 +219,48 @@ func (s *stepper) step(paths []*path) error {
 	if err != nil {
 		return err
 	}
-	V := s.r.m.Vocab
-	for i, p := range s.fed {
-		s.draw(p, logits[i*V:(i+1)*V])
-	}
+	s.draw(logits)
 	return nil
+}
+
+// pathGrain is how many paths are worth another goroutine: the candle and the
+// probabilities of one take 10 µs.
+const pathGrain = 2
+
+// next takes in the newest token of a path, with what goes in with it.
+func (p *path) next() {
+	h := &p.history
+	h.Tokens = append(h.Tokens, p.generated[len(p.generated)-1])
+	if p.g.Next != nil {
+		p.cond, p.features = p.g.Next(p.number, p.generated)
+		h.Cond, h.Features = append(h.Cond, p.cond...), append(h.Features, p.features...)
+	}
+}
+
+// draw picks the next token of every path that was fed, by the logits (paths, V)
+// of the step. Weigh is called for one path at a time.
+func (s *stepper) draw(logits []float32) {
+	V := s.r.m.Vocab
+	if n := len(s.fed) * V; cap(s.probs) < n {
+		s.probs, s.order = make([]float64, n), make([]int32, n)
+	}
+	type drawing struct {
+		*stepper
+		logits []float32
+	}
+	parallel.Do(len(s.fed), pathGrain, drawing{s, logits}, func(d *drawing, lo, hi int) {
+		for i, p := range d.fed[lo:hi] {
+			from, to := (lo+i)*V, (lo+i+1)*V
+			if p.weights(d.probs[from:to], d.logits[from:to], d.order[from:to]) && p.g.Weigh == nil {
+				p.pick(d.probs[from:to])
+			}
+		}
+	})
+	for i, p := range s.fed {
+		if p.err == nil && p.g.Weigh != nil {
+			p.pick(s.probs[i*V : (i+1)*V])
+		}
+	}
 }
 
 // refill starts a new window for a path with the newest half of its last, and
@@ -213,14 +270,15 @@ func (s *stepper) refill(p *path) {
 	C, F := len(s.r.m.Cond), s.r.m.Features
 	h := p.history
 	n := len(h.Tokens)
-	prefixes, logits, err := s.r.Prefill(Input{
-		B: 1, T: T,
-		Tokens: h.Tokens[n-T:], Cond: h.Cond[(n-T)*C:], Features: h.Features[(n-T)*F:],
-	})
+	prefix, logits, err := s.r.prefill(Prompt{Tokens: h.Tokens[n-T:], Cond: h.Cond[(n-T)*C:], Features: h.Features[(n-T)*F:]})
 	if err != nil {
 		p.err = err
 		return
 	}
-	p.prefix, p.row = prefixes[0], nil
-	s.draw(p, logits)
+	p.prefix, p.row = prefix, nil
+	V := s.r.m.Vocab
+	probs := make([]float64, V)
+	if p.weights(probs, logits, make([]int32, V)) {
+		p.pick(probs)
+	}
 }

@@ -30,14 +30,15 @@ var Works = []string{Train, Eval, Decode, Gemm}
 type Config struct {
 	Work      string
 	Model     gpt.Config
-	Precision string // auto, f32 or bf16; see [gpt.ParsePrecision]
-	Batch     int    // windows a step; Train, Eval and Gemm
-	T         int    // tokens of a window
-	Paths     int    // Decode: paths that share the prompt
-	Prompt    int    // Decode: tokens of the prompt
-	New       int    // Decode: tokens drawn for each path
-	Warmup    int    // steps before those that count
-	Steps     int    // steps that count; for Decode one is a whole generation
+	Weights   *gpt.Model // Decode: that is of Model; nil: fresh ones
+	Precision string     // auto, f32 or bf16; see [gpt.ParsePrecision]
+	Batch     int        // windows a step; Train, Eval and Gemm
+	T         int        // tokens of a window
+	Paths     int        // Decode: paths that share the prompt
+	Prompt    int        // Decode: tokens of the prompt
+	New       int        // Decode: tokens drawn for each path
+	Warmup    int        // steps before those that count
+	Steps     int        // steps that count; for Decode one is a whole generation
 	Seed      uint64
 }
 
@@ -50,7 +51,7 @@ func (c Config) Validate() error {
 		}
 	}
 	fault(!slices.Contains(Works, c.Work), "work %q: want one of %v", c.Work, Works)
-	fault(len(c.Model.Cond) > 0 || c.Model.Features > 0, "a model with conditioning: only plain ones are measured")
+	fault(c.Work != Decode && (len(c.Model.Cond) > 0 || c.Model.Features > 0), "a model with conditioning: of these, decoding alone is measured")
 	fault(c.Batch < 1, "batch %d: want at least 1", c.Batch)
 	fault(c.T < 1 || c.T > c.Model.SeqLen, "windows of %d tokens: want 1 to the model's context of %d", c.T, c.Model.SeqLen)
 	fault(c.Steps < 1, "steps %d: want at least 1", c.Steps)

@@ -44,9 +44,12 @@ type sample struct {
 }
 
 func newWork(c Config, p gpt.Precision) (work, error) {
-	m, err := gpt.New(c.Model, c.Seed)
-	if err != nil {
-		return work{}, err
+	m := c.Weights
+	if m == nil {
+		var err error
+		if m, err = gpt.New(c.Model, c.Seed); err != nil {
+			return work{}, err
+		}
 	}
 	switch c.Work {
 	case Train:
@@ -90,7 +93,7 @@ func evalWork(c Config, model *gpt.Runner) work {
 	}
 }
 
-// decodeWork is a whole generation. It asks for the conditioning of a path
+// decodeWork is a whole generation. Conditioning is that of zeros. It asks for the conditioning of a path
 // before it decodes a token: the first time, the prompt has been read and the
 // first tokens are drawn.
 func decodeWork(c Config, model *gpt.Runner) work {
@@ -98,16 +101,19 @@ func decodeWork(c Config, model *gpt.Runner) work {
 	return work{
 		tokens: c.Paths * (c.New - 1), parts: c.New - 1, flops: DecodeFLOPs(c.Model, c.Prompt, c.New),
 		step: func(ctx context.Context, i int) (sample, error) {
-			prompt := train.RandomBatch(1, c.Prompt, model.Model().Vocab, c.Seed, i).Inputs
+			prompt := gpt.Prompt{
+				Tokens: train.RandomBatch(1, c.Prompt, model.Model().Vocab, c.Seed, i).Inputs,
+				Cond:   make([]int32, c.Prompt*len(c.Model.Cond)), Features: make([]float32, c.Prompt*c.Model.Features),
+			}
+			cond, features := prompt.Cond[:len(c.Model.Cond)], prompt.Features[:c.Model.Features]
 			var first time.Time
+			var once sync.Once
 			g.Next = func(int, []int32) ([]int32, []float32) {
-				if first.IsZero() {
-					first = time.Now()
-				}
-				return nil, nil
+				once.Do(func() { first = time.Now() })
+				return cond, features
 			}
 			start := time.Now()
-			_, err := model.Generate(ctx, gpt.Prompt{Tokens: prompt}, g)
+			_, err := model.Generate(ctx, prompt, g)
 			return sample{time: time.Since(first), prefill: first.Sub(start), first: first}, err
 		},
 	}

@@ -138,7 +138,7 @@ func promptOf(m *gpt.Model, s *dataset.Stream, origin, window int) gpt.Prompt {
 }
 
 // futures turns tokens into candles while paths are drawn: what the model sees
-// next depends on them.
+// next depends on them. Paths share nothing that next changes.
 type futures struct {
 	codec dataset.Codec
 	s     *dataset.Stream

@@ -18,10 +18,18 @@ var (
 )
 
 // HTML is the card as one page that needs nothing beside it: no script, no
-// request, light or dark as the reader's system is.
-func (c *Card) HTML() ([]byte, error) {
+// request, light or dark as the reader's system is. It fails for a card that was
+// read and whose numbers cannot be drawn.
+func (c *Card) HTML() (text []byte, err error) {
+	defer func() {
+		// What a card holds that was written by others, plots and tables take for
+		// granted: a fan without candles, an axis without a length.
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("report: the card cannot be drawn: %v", fault)
+		}
+	}()
 	var b bytes.Buffer
-	err := page.Execute(&b, map[string]any{
+	err = page.Execute(&b, map[string]any{
 		"Title": c.title(), "Card": c, "Sections": c.sections(true), "Style": template.CSS(cardCSS),
 	})
 	if err != nil {

@@ -269,3 +269,28 @@ func (c *Card) JSON() ([]byte, error) {
 	}
 	return append(text, '\n'), nil
 }
+
+// ErrNoCard says that JSON is of something else than a report card.
+var ErrNoCard = errors.New("report: no report card")
+
+// Read reads what [Card.JSON] writes. It fails with [ErrNoCard] for JSON without
+// models and their hashes.
+func Read(text []byte) (*Card, error) {
+	var c Card
+	if err := json.Unmarshal(text, &c); err != nil {
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &other) && other.Field == "" {
+			return nil, ErrNoCard // a list, or a number
+		}
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	if len(c.Models) == 0 {
+		return nil, ErrNoCard
+	}
+	for _, m := range c.Models {
+		if m.SHA256 == "" {
+			return nil, ErrNoCard
+		}
+	}
+	return &c, nil
+}

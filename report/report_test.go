@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +88,64 @@ func TestJSONIsRead(t *testing.T) {
 	if back.Verdicts[0].Headline != "no skill over GARCH-t (p = .30)" || back.Data.Reading != 1 {
 		t.Errorf("read back: %+v", back.Verdicts)
 	}
+}
+
+// What is read back makes the same page, numbers that are none included.
+func TestACardThatWasReadMakesTheSamePage(t *testing.T) {
+	c := cardForTest()
+	c.Models[0].SHA256 = "ab"
+	row := &c.Results.Density.Rows[0]
+	row.Gains = append(row.Gains, eval.Gain{Over: "a", Test: score.Test{Mean: math.NaN(), SE: math.NaN(), Stat: math.Inf(1), P: math.NaN()}})
+	row.Assets = []eval.AssetScore{{Name: hostile, Christoffersen: score.Number(math.NaN())}}
+	c.Results.Direction = &eval.DirectionTable{Scope: eval.Scope{Part: "test"}, Rows: []eval.DirectionRow{{Name: "x", Hits: score.Number(math.NaN()), Binomial: score.Number(math.NaN()), PT: score.Number(math.NaN())}}}
+	c.judge()
+	text, err := c.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, page := range map[string]func(*Card) ([]byte, error){
+		"HTML":     (*Card).HTML,
+		"Markdown": func(c *Card) ([]byte, error) { return c.Markdown(), nil },
+		"JSON":     (*Card).JSON,
+	} {
+		want, err := page(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := page(back); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s of what was read: %v\n%s\nwant\n%s", name, err, got, want)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for text, none := range map[string]bool{
+		`{}`: true, `[1]`: true, `3`: true, `{"models":[]}`: true, `{"models":[{"name":"x"}]}`: true, `{"models":[{"sha256":"ab"},{}]}`: true,
+		`{"models":[{"sha256":"ab"}`: false, ``: false, `{"models":[{"sha256":7}]}`: false, `{"models":"all"}`: false,
+	} {
+		if c, err := Read([]byte(text)); c != nil || err == nil || errors.Is(err, ErrNoCard) != none {
+			t.Errorf("Read(%s) = %v, %v; want no card: %v", text, c, err, none)
+		}
+	}
+}
+
+// Whatever is read is drawn, or is an error.
+func FuzzCardsThatWereRead(f *testing.F) {
+	text, err := cardForTest().JSON()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(bytes.ReplaceAll(text, []byte(`"sha256": ""`), []byte(`"sha256": "ab"`)))
+	f.Add([]byte(`{"models":[{"sha256":"ab"}],"fans":[{}],"results":{"path":{}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if c, err := Read(text); err == nil {
+			c.HTML()
+		}
+	})
 }
 
 // A log counts for the run that made the checkpoint, and for no other.

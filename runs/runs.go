@@ -294,10 +294,13 @@ func (r *Registry) Run(id int64) (Run, error) {
 	return run, r.fault(err)
 }
 
-// Events returns the events of a run in the order in which they were recorded,
-// without the first so many.
-func (r *Registry) Events(id int64, after int) ([]Event, error) {
-	rows, err := r.db.Query(`SELECT time, kind, step, steps, measures, best FROM events WHERE run = ? ORDER BY rowid LIMIT -1 OFFSET ?`, id, after)
+// All is the limit of [Registry.Events] that leaves nothing out.
+const All = -1
+
+// Events returns at most limit events of a run in the order in which they were
+// recorded, without the first so many.
+func (r *Registry) Events(id int64, after, limit int) ([]Event, error) {
+	rows, err := r.db.Query(`SELECT time, kind, step, steps, measures, best FROM events WHERE run = ? ORDER BY rowid LIMIT ? OFFSET ?`, id, limit, after)
 	if err != nil {
 		return nil, r.fault(err)
 	}

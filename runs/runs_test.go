@@ -101,11 +101,11 @@ func TestARunIsKept(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Run(%d): -want +got\n%s", run.ID, diff)
 	}
-	read, err := reader.Events(run.ID, 0)
+	read, err := reader.Events(run.ID, 0, All)
 	if diff := cmp.Diff(events, read); err != nil || diff != "" {
 		t.Errorf("Events: %v, -want +got\n%s", err, diff)
 	}
-	if read, err = reader.Events(run.ID, 1); err != nil || cmp.Diff(events[1:], read) != "" {
+	if read, err = reader.Events(run.ID, 1, All); err != nil || cmp.Diff(events[1:], read) != "" {
 		t.Errorf("Events after the first: %v, %v", read, err)
 	}
 	if err := r.End(run.ID, Failed, "it diverged"); err != nil {
@@ -174,7 +174,7 @@ func TestProcessesShareARegistry(t *testing.T) {
 	names := map[string]bool{}
 	for _, run := range list {
 		names[run.Checkpoint] = true
-		events, err := r.Events(run.ID, 0)
+		events, err := r.Events(run.ID, 0, All)
 		if err != nil || len(events) != eventsOfAWriter || run.State != Finished || run.Step != eventsOfAWriter {
 			t.Errorf("run %+v has %d events, %v; want %d", run, len(events), err, eventsOfAWriter)
 		}

@@ -5,16 +5,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/micro-quant/mqc/api"
 )
 
-// compute runs f, with the time that a request has, if not too many run.
-func (s *Server) compute(ctx context.Context, f func(context.Context) error) error {
+// compute runs f, with the time that a request has, if not too many run, nor so many
+// that it would wait too long.
+func (s *Server) compute(ctx context.Context, f func(context.Context) error) (err error) {
+	again, ok := s.pace.enter(time.Now())
+	if !ok {
+		s.metrics.refused.Inc()
+		return huma.ErrorWithHeaders(
+			huma.Error429TooManyRequests(fmt.Sprintf("it would wait longer than %v for those before it: ask again later", s.config.Limits.Wait)),
+			http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(again.Seconds())))}})
+	}
+	defer func() { s.pace.leave(time.Now(), err == nil) }()
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+
+	"github.com/micro-quant/mqc/runs"
 )
 
 // posts are the endpoints that take a body.
@@ -51,5 +53,30 @@ func FuzzCandleQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, asset, from, to, limit string) {
 		q := url.Values{"asset": {asset}, "from": {from}, "to": {to}, "limit": {limit}}
 		checkAnswer(t, ask(s, "GET", "/v1/candles?"+q.Encode(), ""), q.Encode())
+	})
+}
+
+func FuzzEvidenceQuery(f *testing.F) {
+	folder := f.TempDir()
+	r, err := runs.Open(folder)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.Start(runs.Run{Stage: "pretrain"}); err != nil {
+		f.Fatal(err)
+	}
+	s := newServer(f, func(c *Config) { c.Registry, c.Folder = folder, folder })
+	f.Add("1", "0", "10000", "plain", "json")
+	f.Add("../1", "-1", "0", "../../plain", "html")
+	f.Add("9223372036854775808", "9223372036854775807", "", "", "")
+	f.Fuzz(func(t *testing.T, id, after, limit, model, format string) {
+		if id == "" || id == "." || id == ".." {
+			return // another path, to which a client is sent
+		}
+		q := url.Values{"after": {after}, "limit": {limit}}
+		checkAnswer(t, ask(s, "GET", "/v1/runs/"+url.PathEscape(id)+"/events?"+q.Encode(), ""), id+"?"+q.Encode())
+		q = url.Values{"model": {model}, "format": {format}}
+		checkAnswer(t, ask(s, "GET", "/v1/report?"+q.Encode(), ""), q.Encode())
 	})
 }

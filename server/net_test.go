@@ -213,7 +213,7 @@ func TestARequestThatTakesTooLongIsEnded(t *testing.T) {
 
 func TestTheSameBytesUnderLoad(t *testing.T) {
 	const clients = 40
-	r := start(t, func(c *Config) { c.Limits.Concurrent = clients })
+	r := start(t, func(c *Config) { c.Limits.Concurrent, c.Limits.Wait = clients, time.Hour })
 	bodies := map[string]string{}
 	for i := range clients {
 		body := fmt.Sprintf(`{"asset":"SYN-0%d","horizon":%d,"paths":%d,"seed":%d,"return_paths":true}`, 1+i%3, 3+i%7, 5+3*(i%5), i)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,9 +13,6 @@ import (
 
 	"github.com/micro-quant/mqc/api"
 )
-
-//go:embed web
-var web embed.FS
 
 // routes are all endpoints, behind the guard.
 func (s *Server) routes() http.Handler {
@@ -34,6 +30,9 @@ func (s *Server) routes() http.Handler {
 	get(s, "/v1/assets", "Assets, with what the server has of each", s.service.Assets)
 	get(s, "/v1/candles", "Candles of an asset", s.service.Candles)
 	get(s, "/v1/models", "Models, with what each has seen, and the baselines", s.models)
+	get(s, "/v1/runs", "Training runs that were recorded", s.listRuns)
+	s.getEvents()
+	s.getReport()
 	s.postForecast()
 	post(s, "/v1/scenario", "What if: the distribution given the first returns to come, beside the unconditional one", s.service.Scenario)
 	post(s, "/v1/probability", "How likely a close beyond, or between, prices is", s.service.Probability)
@@ -49,9 +48,7 @@ func (s *Server) routes() http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
 	})
-	files := http.FileServerFS(web)
-	mux.Handle("GET /web/{file}", files)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/index.html") })
+	page(mux)
 	return s.guard(withProblems(mux))
 }
 

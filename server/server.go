@@ -28,8 +28,10 @@ type Limits struct {
 	api.Limits       // of what one question may take
 	Body       int64 // bytes of a request
 	Concurrent int   // requests that compute at the same time; more are refused
+	Streams    int   // training runs that are followed at the same time; more are refused
 
 	Compute time.Duration // of one request
+	Wait    time.Duration // that an answer may be expected to take beside others; requests are refused where it would be more
 	Header  time.Duration // to read the header of a request,
 	Read    time.Duration // and all of it
 	Write   time.Duration // that a client may take for each 32 KiB of an answer
@@ -40,8 +42,8 @@ type Limits struct {
 // DefaultLimits are those of a small machine.
 func DefaultLimits() Limits {
 	return Limits{
-		Limits: api.DefaultLimits(), Body: 4 << 20, Concurrent: 16,
-		Compute: time.Minute, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
+		Limits: api.DefaultLimits(), Body: 4 << 20, Concurrent: 16, Streams: 32,
+		Compute: time.Minute, Wait: 3 * time.Second, Header: 5 * time.Second, Read: 15 * time.Second, Write: 10 * time.Second,
 		Idle: time.Minute, Drain: 10 * time.Second,
 	}
 }
@@ -55,7 +57,9 @@ func (l Limits) Validate() error {
 	}{
 		{"body", l.Body},
 		{"concurrent requests", int64(l.Concurrent)},
+		{"streams of runs", int64(l.Streams)},
 		{"time to compute", int64(l.Compute)},
+		{"time to wait", int64(l.Wait)},
 		{"time to read a header", int64(l.Header)},
 		{"time to read", int64(l.Read)},
 		{"time to write", int64(l.Write)},
@@ -71,10 +75,14 @@ func (l Limits) Validate() error {
 
 // Config is what a server offers, and to whom.
 type Config struct {
-	Models  []api.Model      // the first is that of requests which name none
-	Series  []*market.Series // of one interval, each symbol once
-	Token   string           // that requests must bear; empty: none
-	AnyHost bool             // answer whatever host name a request asks for
+	Models []api.Model      // the first is that of requests which name none
+	Series []*market.Series // of one interval, each symbol once
+
+	Registry string // folder of the registry of training runs; empty: none
+	Folder   string // of the checkpoints, and of the report cards beside them; empty: none
+
+	Token   string // that requests must bear; empty: none
+	AnyHost bool   // answer whatever host name a request asks for
 	Limits  Limits
 	Log     *slog.Logger // of failures that are not the client's; nil: none
 	Version string       // of the program
@@ -107,6 +115,9 @@ type Server struct {
 	tokenHash [sha256.Size]byte
 	service   *api.Service
 	slots     chan struct{}
+	pace      pace
+	streams   chan struct{} // of runs that are followed
+	cards     *cards
 	metrics   *metrics
 	api       huma.API
 	handler   http.Handler
@@ -127,7 +138,9 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, tokenHash: sha256.Sum256([]byte(c.Token)),
-		slots: make(chan struct{}, c.Limits.Concurrent),
+		slots: make(chan struct{}, c.Limits.Concurrent), streams: make(chan struct{}, c.Limits.Streams),
+		pace:  pace{most: c.Limits.Wait},
+		cards: newCards(c.Folder, c.Log),
 	}
 	for _, m := range c.Models {
 		m.Share(batch)
@@ -150,7 +163,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // gives running ones the time to drain, and returns when the last has ended.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limits := s.config.Limits
-	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	base, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), stopKey{}, ctx.Done()))
 	defer cancel()
 	h := &http.Server{
 		Handler:           s.handler,
@@ -183,6 +196,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
+}
+
+// stopKey is that of the channel that is closed when a server is stopped.
+type stopKey struct{}
+
+// stopping is closed when the server of a request is stopped, before requests are
+// cut: what never ends by itself ends then.
+func stopping(ctx context.Context) <-chan struct{} {
+	stop, _ := ctx.Value(stopKey{}).(<-chan struct{})
+	return stop
 }
 
 // ErrExposed says that strangers could use a server.

@@ -23,12 +23,13 @@ func (a *app) bench() *cobra.Command {
 	f := &benchFlags{}
 	c := &cobra.Command{
 		Use:   "bench " + strings.Join(measure.Works, "|"),
-		Short: "Measure how fast this machine trains, evaluates, decodes and multiplies",
+		Short: "Measure how fast this machine trains, evaluates, decodes, multiplies and serves",
 		Long: `Measure how fast this machine trains, evaluates, decodes and multiplies, with
 fresh weights and random tokens. A step of train is one of mqc train; eval is
 the forward pass and the loss; decode continues one prompt on --paths paths at
 temperature 1 and does not count the prompt; gemm is every matrix product of a
-training step and of decoding 1, 16 and 64 paths.
+training step and of decoding 1, 16 and 64 paths. mqc bench serve is a command of
+its own.
 
 Operations are those of the matrix products and of causal attention, 2 for a
 multiplication with its addition; training is three times the forward pass.
@@ -38,7 +39,7 @@ A neighbour on the machine changes every number. Compare runs in turn.`,
 		Example: "  mqc bench train\n  mqc bench decode --paths 64 --json\n  mqc bench gemm --preset quick",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || !slices.Contains(measure.Works, args[0]) {
-				return fmt.Errorf("bench %q: want one of %s", strings.Join(args, " "), strings.Join(measure.Works, ", "))
+				return fmt.Errorf("bench %q: want one of %s, serve", strings.Join(args, " "), strings.Join(measure.Works, ", "))
 			}
 			return nil
 		},
@@ -56,6 +57,7 @@ A neighbour on the machine changes every number. Compare runs in turn.`,
 	flags.IntVar(&m.Steps, "steps", 5, "steps that count; for decode whole generations")
 	flags.IntVar(&m.Warmup, "warmup", 2, "steps before those")
 	flags.IntVar(&f.workers, "workers", 0, "goroutines that compute (default: one for each core)")
+	c.AddCommand(a.benchServe())
 	return c
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/eval"
@@ -18,19 +20,22 @@ import (
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/report"
+	"github.com/micro-quant/mqc/server"
 	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
 )
 
 func (a *app) quickstart() *cobra.Command {
-	out, data, scale, kind := "quickstart", "", feature.EWMA, ""
+	out, data, scale, kind, addr, serve := "quickstart", "", feature.EWMA, "", defaultAddr, false
 	c := &cobra.Command{
 		Use:   "quickstart",
 		Short: "Everything once: data, tokenizer, four stages, calibration, evaluation, forecast, report",
 		Long: `Make a synthetic market (or take the CSV files of --data), fit a tokenizer,
 train a small model through the four stages, calibrate the last, score every
-stage on held-out dates beside the baselines, draw a forecast, and write a report.`,
-		Example: "  mqc quickstart\n  mqc quickstart --data my_csvs --out runs/mine",
+stage on held-out dates beside the baselines, draw a forecast, and write a report.
+With --serve it then serves models, data and report on a page, as mqc serve does,
+until it is interrupted.`,
+		Example: "  mqc quickstart --serve\n  mqc quickstart --data my_csvs --out runs/mine",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			q := quickDefaults(data, out, scale, a.seed)
@@ -38,11 +43,26 @@ stage on held-out dates beside the baselines, draw a forecast, and write a repor
 			if err := tokenizer.CheckCodes(kind, q.codes.Codes); err != nil {
 				return newUsageError(c, err)
 			}
-			return a.runQuickstart(c, q)
+			if !serve {
+				if c.Flags().Changed("addr") {
+					return usagef(c, "--addr without --serve: want both")
+				}
+				return a.runQuickstart(c, q)
+			}
+			if err := server.CheckAddr(addr, ""); err != nil {
+				e := newUsageError(c, err)
+				if errors.Is(err, server.ErrExposed) {
+					e.hint = "serve to others what was made when it is done: mqc serve --token"
+				}
+				return e
+			}
+			return a.runServedQuickstart(c, q, addr)
 		},
 	}
 	c.Flags().StringVar(&data, "data", data, "folder of CSV files (default: a synthetic market)")
 	c.Flags().StringVar(&out, "out", out, "folder for everything that it makes")
+	c.Flags().BoolVar(&serve, "serve", false, "then serve the page with what was made, until it is interrupted")
+	c.Flags().StringVar(&addr, "addr", addr, "--serve: address of this machine to listen at; port 0 is any that is free")
 	bindKind(c, &kind)
 	bindData(c, &scale, nil, nil)
 	return c
@@ -106,7 +126,7 @@ func quickStages(m gpt.Config, seed uint64) [4]train.Recipe {
 
 func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	start := time.Now()
-	src, err := a.quickData(c, q)
+	src, err := a.quickCandles(c, q)
 	if err != nil {
 		return err
 	}
@@ -174,11 +194,11 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 		return err
 	}
 	models[len(models)-1].Bundle = bundle
-	page, err := a.quickReport(c, q, src, series, models, table, files[2:])
+	pages, err := a.quickReport(c, q, src, series, models, table, files[2:])
 	if err != nil {
 		return err
 	}
-	files = append(files, page)
+	files = append(files, pages...)
 	o := forecast.Options{Horizon: q.stages[2].Horizon, Samples: q.paths, Sampler: gpt.Sampler{Temperature: bundle.Calibration.SampleAt()}, Seed: a.seed}
 	f, steps, next, err := drawCalibrated(c.Context(), bundle, asset, o)
 	if err != nil {
@@ -200,29 +220,71 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	return nil
 }
 
+// runServedQuickstart runs a quickstart, and serves what it made. An address that is
+// taken is said before anything is trained.
+func (a *app) runServedQuickstart(c *cobra.Command, q quickConfig, addr string) error {
+	l, err := listen(addr)
+	if err != nil {
+		return err
+	}
+	if err := a.runQuickstart(c, q); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	config := server.Config{
+		Folder: q.out, Registry: filepath.Join(q.out, defaultRuns), Limits: server.DefaultLimits(), Version: version,
+		Log: slog.New(slog.NewTextHandler(a.err, nil)),
+	}
+	if config.Models, config.Series, err = quickServed(c, q); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return a.runServe(c.Context(), config, l)
+}
+
+// quickServed are the models that a quickstart has made, the last first, by the
+// names that mqc serve --runs has for them, and its candles.
+func quickServed(c *cobra.Command, q quickConfig) (models []api.Model, series []*market.Series, err error) {
+	for _, file := range []string{rlModel, sftModel, midtrainModel, bestModel} {
+		m, err := api.OpenModel(q.out, filepath.Join(q.out, file), func(path string) (*checkpoint.Bundle, error) { return openAt(c, path, "") })
+		if err != nil {
+			return nil, nil, err
+		}
+		models = append(models, m)
+	}
+	data := q.data
+	if data == "" {
+		data = filepath.Join(q.out, defaultFolder)
+	}
+	src, err := openSource(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	series, err = src.series()
+	return models, series, err
+}
+
 // quickReport writes the report of the first stage and the last. Beside them stand
 // the two baselines that verdicts name.
-func (a *app) quickReport(c *cobra.Command, q quickConfig, src source, series []*market.Series, models []eval.Named, table *eval.Table, paths []string) (string, error) {
+func (a *app) quickReport(c *cobra.Command, q quickConfig, src source, series []*market.Series, models []eval.Named, table *eval.Table, paths []string) ([]string, error) {
 	a.talk("report: densities and paths beside the baselines")
 	last := len(models) - 1
 	models, paths = []eval.Named{models[0], models[last]}, []string{paths[0], paths[last]}
 	scored, err := a.contest(c, series, models, dataset.Val, levelAll, []string{"GARCH-t"}, q.report, a.talk)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	results := resultsOf(append(scored, levelResult{levelToken, table}))
-	out := filepath.Join(q.out, "report.html")
+	outs := []string{filepath.Join(q.out, "report.html"), filepath.Join(q.out, "report.json")}
 	data := src.Folder + src.CSV
 	_, err = a.writeReport(c.Context(), sources(models, paths), series, report.Options{
 		Build: version, Commands: []string{a.command()}, Path: data, Part: dataset.Val, Results: results,
 		Fans: reportFans, Horizon: q.stages[2].Horizon, Samples: q.paths, Seed: a.seed,
-	}, []string{out})
-	return out, err
+	}, outs)
+	return outs, err
 }
 
-// quickData is the user's candles, or a synthetic market made in the folder of
+// quickCandles is the user's candles, or a synthetic market made in the folder of
 // the results.
-func (a *app) quickData(c *cobra.Command, q quickConfig) (source, error) {
+func (a *app) quickCandles(c *cobra.Command, q quickConfig) (source, error) {
 	if q.data != "" {
 		src, err := openSource(q.data)
 		if err == nil && src.Tokens != "" {
@@ -230,7 +292,7 @@ func (a *app) quickData(c *cobra.Command, q quickConfig) (source, error) {
 		}
 		return src, err
 	}
-	folder := filepath.Join(q.out, "data")
+	folder := filepath.Join(q.out, defaultFolder)
 	a.talk("market: %d synthetic assets with %d candles", q.market.Assets, q.market.Candles)
 	m, err := market.NewSynthetic(q.market)
 	if err != nil {

@@ -73,7 +73,7 @@ func (a *app) printRun(r *runs.Registry, id int64) error {
 	if err != nil {
 		return err
 	}
-	events, err := r.Events(id, 0)
+	events, err := r.Events(id, 0, runs.All)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,11 @@ func (a *app) runsFolder(out string) string {
 	if a.runs != "" {
 		return a.runs
 	}
-	folder := filepath.Dir(out)
+	return registryOf(filepath.Dir(out))
+}
+
+// registryOf is where training commands record what they write to a folder.
+func registryOf(folder string) string {
 	if filepath.Base(folder) == filepath.Dir(bestModel) {
 		folder = filepath.Dir(folder)
 	}
