@@ -43,7 +43,7 @@ func tiny(t *testing.T) Config {
 	}
 	return Config{
 		Server:  server.Config{Models: []api.Model{{Name: "tiny", Model: model}}, Series: m.Series, Limits: server.DefaultLimits()},
-		Clients: 6, Time: 300 * time.Millisecond, Paths: 4, Horizon: 3, Leave: .3, Repeats: 1, Seed: 1,
+		Clients: 200, Time: 300 * time.Millisecond, Paths: 4, Horizon: 3, Leave: .3, Repeats: 1, Seed: 1,
 	}
 }
 
