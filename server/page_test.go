@@ -649,3 +649,28 @@ func TestPageShowsEvidence(t *testing.T) {
 	}
 	q.idle()
 }
+
+func TestPageFiles(t *testing.T) {
+	s := newServer(t, nil)
+	for path, want := range map[string]string{
+		"/":                                   "text/html; charset=utf-8",
+		"/web/main.js":                        "text/javascript; charset=utf-8",
+		"/web/lib/lightweight-charts.mjs":     "text/javascript; charset=utf-8",
+		"/web/page.css":                       "text/css; charset=utf-8",
+		"/web/icon.svg":                       "image/svg+xml",
+		"/web/lib/uplot.LICENSE":              "text/plain; charset=utf-8",
+		"/web/lib/lightweight-charts.LICENSE": "text/plain; charset=utf-8",
+	} {
+		w := ask(s, "GET", path, "")
+		tag := w.Header().Get("ETag")
+		if got := w.Header().Get("Content-Type"); w.Code != 200 || got != want || tag == "" || w.Header().Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: status %d, %s, %v", path, w.Code, got, w.Header())
+		}
+		if w := ask(s, "GET", path, "", "If-None-Match", tag); w.Code != 304 || w.Body.Len() != 0 {
+			t.Errorf("%s, unchanged: status %d, %d bytes", path, w.Code, w.Body.Len())
+		}
+	}
+	for _, path := range []string{"/web/", "/web/lib/", "/web/lib", "/web/none.js", "/web/index.html/"} {
+		problem(t, ask(s, "GET", path, ""), 404, "no such endpoint")
+	}
+}
