@@ -448,6 +448,7 @@ func TestPageKeepsItsStateInTheAddress(t *testing.T) {
 	// What cannot be used is said.
 	w := visit(t, b, r.url, "/?horizon=soon&colour=red")
 	w.idle()
+	w.until(`!document.getElementById('error').hidden`)
 	if got := w.text("#error"); !strings.Contains(got, "horizon, colour") {
 		t.Errorf("a wrong address: %q", got)
 	}
