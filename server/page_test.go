@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/micro-quant/mqc/runs"
 )
 
 // chromium is started once, with a profile of its own, for the tabs of all tests;
@@ -649,6 +651,29 @@ func TestPageShowsEvidence(t *testing.T) {
 		t.Errorf("link %q", got)
 	}
 	q.idle()
+}
+
+func TestPageFollowsARun(t *testing.T) {
+	folder := t.TempDir()
+	registry := registryForTest(t, folder)
+	run := startRun(t, registry, runs.Run{Stage: "pretrain", Checkpoint: "best.pt"})
+	appendTo(t, registry, run.ID, stepsOf(1, 3))
+	r := start(t, func(c *Config) { c.Registry = folder })
+	p := visit(t, browser(t), r.url, "/?horizon=5&paths=32&view=evidence")
+	p.until(`document.querySelector('.curves b')?.innerText === '3.0000'`)
+	if got := p.text("#evidence"); !strings.Contains(got, "Run 1: pretrain, running") || !strings.Contains(got, "step loss") {
+		t.Errorf("a run that trains: %q", got)
+	}
+	appendTo(t, registry, run.ID, stepsOf(4, 5))
+	p.until(`document.querySelector('.curves b').innerText === '8.0000'`)
+	if err := registry.End(run.ID, runs.Finished, ""); err != nil {
+		t.Fatal(err)
+	}
+	p.until(`document.getElementById('evidence').innerText.includes('pretrain, finished')`)
+	if n := js[int](p, `document.querySelectorAll('.curves canvas').length`); n != 1 {
+		t.Errorf("%d charts, want that of the loss", n)
+	}
+	p.idle()
 }
 
 func TestPageFiles(t *testing.T) {
