@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/micro-quant/mqc/runs"
 )
 
 // chromium is started once, with a profile of its own, for the tabs of all tests;
@@ -448,6 +450,7 @@ func TestPageKeepsItsStateInTheAddress(t *testing.T) {
 	// What cannot be used is said.
 	w := visit(t, b, r.url, "/?horizon=soon&colour=red")
 	w.idle()
+	w.until(`!document.getElementById('error').hidden`)
 	if got := w.text("#error"); !strings.Contains(got, "horizon, colour") {
 		t.Errorf("a wrong address: %q", got)
 	}
@@ -648,4 +651,52 @@ func TestPageShowsEvidence(t *testing.T) {
 		t.Errorf("link %q", got)
 	}
 	q.idle()
+}
+
+func TestPageFollowsARun(t *testing.T) {
+	folder := t.TempDir()
+	registry := registryForTest(t, folder)
+	run := startRun(t, registry, runs.Run{Stage: "pretrain", Checkpoint: "best.pt"})
+	appendTo(t, registry, run.ID, stepsOf(1, 3))
+	r := start(t, func(c *Config) { c.Registry = folder })
+	p := visit(t, browser(t), r.url, "/?horizon=5&paths=32&view=evidence")
+	p.until(`document.querySelector('.curves b')?.innerText === '3.0000'`)
+	if got := p.text("#evidence"); !strings.Contains(got, "Run 1: pretrain, running") || !strings.Contains(got, "step loss") {
+		t.Errorf("a run that trains: %q", got)
+	}
+	appendTo(t, registry, run.ID, stepsOf(4, 5))
+	p.until(`document.querySelector('.curves b').innerText === '8.0000'`)
+	if err := registry.End(run.ID, runs.Finished, ""); err != nil {
+		t.Fatal(err)
+	}
+	p.until(`document.getElementById('evidence').innerText.includes('pretrain, finished')`)
+	if n := js[int](p, `document.querySelectorAll('.curves canvas').length`); n != 1 {
+		t.Errorf("%d charts, want that of the loss", n)
+	}
+	p.idle()
+}
+
+func TestPageFiles(t *testing.T) {
+	s := newServer(t, nil)
+	for path, want := range map[string]string{
+		"/":                                   "text/html; charset=utf-8",
+		"/web/main.js":                        "text/javascript; charset=utf-8",
+		"/web/lib/lightweight-charts.mjs":     "text/javascript; charset=utf-8",
+		"/web/page.css":                       "text/css; charset=utf-8",
+		"/web/icon.svg":                       "image/svg+xml",
+		"/web/lib/uplot.LICENSE":              "text/plain; charset=utf-8",
+		"/web/lib/lightweight-charts.LICENSE": "text/plain; charset=utf-8",
+	} {
+		w := ask(s, "GET", path, "")
+		tag := w.Header().Get("ETag")
+		if got := w.Header().Get("Content-Type"); w.Code != 200 || got != want || tag == "" || w.Header().Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: status %d, %s, %v", path, w.Code, got, w.Header())
+		}
+		if w := ask(s, "GET", path, "", "If-None-Match", tag); w.Code != 304 || w.Body.Len() != 0 {
+			t.Errorf("%s, unchanged: status %d, %d bytes", path, w.Code, w.Body.Len())
+		}
+	}
+	for _, path := range []string{"/web/", "/web/lib/", "/web/lib", "/web/none.js", "/web/index.html/"} {
+		problem(t, ask(s, "GET", path, ""), 404, "no such endpoint")
+	}
 }

@@ -67,9 +67,6 @@ func shots(asset, asOf string) []shot {
 	return []shot{
 		{name: "forecast", query: with("paths", "512"), width: wide, height: tall, ask: "P(up in 10d)"},
 		{name: "scenario", query: with("paths", "1024", "view", "scenario", "what_if", "-4%, 0, 0"), width: wide, height: tall, ask: "what if -4%, then flat for 2d"},
-		{name: "compare", query: with("paths", "512", "view", "compare", "versus", "GARCH-t"), width: wide, height: tall},
-		{name: "analogues", query: with("view", "analogues"), width: wide, height: tall, below: true},
-		{name: "explain", query: with("view", "explain"), width: wide, height: tall, below: true},
 		{name: "evidence", query: with("view", "evidence"), width: wide, height: tall, below: true},
 		{name: "phone", query: with(), width: phoneW, height: phoneH, phone: true},
 	}
@@ -156,6 +153,7 @@ func take(ctx context.Context, at string, s shot, theme string) (picture []byte,
 	if s.ask != "" {
 		steps = append(steps, chromedp.SendKeys(chromedp.CSS("#line"), s.ask+"\r"), chromedp.WaitVisible(chromedp.CSS("#log .call")), wait)
 	}
+	steps = append(steps, chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
 	if s.below {
 		steps = append(steps, chromedp.Evaluate[chromedp.Void](`document.querySelector('[role=tablist]').scrollIntoView()`))
 	}

@@ -30,6 +30,7 @@ export class App extends EventTarget {
   scenario = null;
   compare = null;
   error = null;
+  stopped = false; // by the user, before all was there
 
   #loaded = new Map(); // candles by asset
   #controller = null;
@@ -50,7 +51,6 @@ export class App extends EventTarget {
     const [{ assets }, list] = await Promise.all([ask('/v1/assets'), ask('/v1/models')]);
     Object.assign(this, { assets, models: list.models, baselines: list.baselines, standard: list.default });
     const { wrong } = readAddress();
-    if (wrong.length > 0) this.fail(new Error(`The address says nothing that can be used of ${wrong.join(', ')}: the usual value is shown.`));
     this.#complete(this.state);
     addEventListener('popstate', () => {
       this.state = this.#complete(readAddress().state);
@@ -59,6 +59,7 @@ export class App extends EventTarget {
     });
     this.emit('state');
     await this.run();
+    if (wrong.length > 0 && !this.error) this.fail(new Error(`The address says nothing that can be used of ${wrong.join(', ')}: the usual value is shown.`));
   }
 
   // #complete fills in what a state leaves to the server.
@@ -94,6 +95,7 @@ export class App extends EventTarget {
   stop() {
     if (!this.running) return;
     this.#abandon();
+    this.stopped = true;
     this.emit('idle');
   }
 
@@ -122,6 +124,7 @@ export class App extends EventTarget {
     const controller = this.#controller = new AbortController();
     const { signal } = controller;
     this.error = null;
+    this.stopped = false;
     this.emit('busy');
     try {
       await this.#load(signal);
@@ -161,14 +164,19 @@ export class App extends EventTarget {
     const before = this.history;
     this.history = { asset, interval, candles, known };
     if (before?.asset !== asset || before.known !== known || before.candles !== candles) {
-      this.progress = null;
+      this.#forget();
       this.emit('history');
     }
   }
 
-  async #forecast(keys, signal) {
+  // #forget drops answers that are of something else.
+  #forget() {
     Object.assign(this, { progress: null, answer: null, scenario: null, compare: null });
     this.#done = {};
+  }
+
+  async #forecast(keys, signal) {
+    this.#forget();
     this.emit('begin');
     const body = { ...place(this.state), ...drawing(this.state), return_paths: true };
     await stream('/v1/forecast', body, signal, (name, value) => {

@@ -38,7 +38,7 @@ export function chat(app) {
       entry.lastChild.replaceWith(...answered(answer));
       follow(app, answer);
     } catch (error) {
-      entry.lastChild.replaceWith(...(signal.aborted ? [el('p', { class: 'note' }, 'Given up for the next line.')] : refused(error)));
+      entry.lastChild.replaceWith(...(signal.aborted ? [el('p', { class: 'note' }, 'Given up.')] : refused(error)));
     }
     entry.removeAttribute('aria-busy');
     log.scrollTop = log.scrollHeight;
@@ -84,6 +84,8 @@ export function chat(app) {
     } else if (key === 'Escape' && open) {
       event.stopPropagation();
       hide();
+    } else if (key === 'Escape') {
+      controller?.abort();
     } else if (key === 'ArrowDown' && open) {
       event.preventDefault();
       choose(chosen()?.nextElementSibling ?? hints.firstElementChild);
@@ -119,8 +121,8 @@ export function chat(app) {
 // starters are lines for a first try, whatever the asset is.
 const starters = ['forecast 32d', 'what if -8% tomorrow, then flat', 'compare with har', 'P(close > +5% in 10d)', 'vol next week', 'show analogues', 'explain', 'help'];
 
-// stateOf is the state as the chat has it.
-const stateOf = ({ asset, model, as_of, horizon, paths, temperature, seed }) => ({ asset, model, ...(as_of && { as_of }), horizon: `${horizon}c`, paths, temperature, seed });
+// stateOf is the state as the chat has it: dates are days there.
+const stateOf = ({ asset, model, as_of, horizon, paths, temperature, seed }) => ({ asset, model, ...(as_of && { as_of: as_of.slice(0, 10) }), horizon: `${horizon}c`, paths, temperature, seed });
 
 function answered({ text, warnings, call }) {
   const [command, ...lines] = text.trimEnd().split('\n');

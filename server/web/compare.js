@@ -21,7 +21,7 @@ export function compare(app, chart, panel) {
     select.value = app.state.versus;
     if (app.state.versus === '') hide();
   });
-  app.on('begin', hide);
+  app.on('begin history', hide);
   app.on('compare', () => {
     if (!app.compare) return hide();
     const { model, other, baseline, fitted_before: before, last_close: last, interval } = app.compare;

@@ -116,7 +116,7 @@ export function key(app, box) {
       app.compare && name('other', app.compare.baseline),
     ].filter(Boolean));
   };
-  app.on('begin scenario compare', show);
+  app.on('begin history scenario compare', show);
 }
 
 // headline says what is looked at, how far it is, and what the model has seen.
@@ -128,6 +128,7 @@ export function headline(app) {
     const last = candles[known - 1];
     title.textContent = asset;
     document.title = `${asset} · mqc`;
+    seen.hidden = true;
     where.textContent = `${interval} · ${date(last.time, interval)} · close ${price(last.close)}`;
   });
   const advance = (n) => {
@@ -157,8 +158,8 @@ export function headline(app) {
   });
   app.on('idle', () => {
     main.setAttribute('aria-busy', 'false');
-    if (!app.answer && !app.error) status.textContent = 'Stopped: press Draw to go on';
-    if (!app.answer && app.error) status.textContent = '';
+    if (app.stopped) status.textContent = 'Stopped: press Draw to go on';
+    else if (!app.answer) status.textContent = '';
     advance(0);
   });
   app.on('error', () => {

@@ -74,7 +74,7 @@ export function scenario(app, chart, panel) {
     chart.removeFan('scenario');
     result.replaceChildren(el('p', { class: 'note' }, 'Each path draws its next candles among those that end with the closes you give. What follows is the model’s own.'));
   };
-  app.on('begin', hide);
+  app.on('begin history', hide);
   app.on('scenario', () => {
     if (!app.scenario) return hide();
     const { conditional, unconditional, surprise, effective, given, last_close: last, interval } = app.scenario;

@@ -69,7 +69,7 @@ class Curves {
 
   add({ kind, step, measures }) {
     for (const [name, value] of Object.entries(measures ?? {})) {
-      const key = `${kind}: ${name}`;
+      const key = `${kind} ${name}`;
       if (!this.#series.has(key)) this.#series.set(key, [[], []]);
       const [steps, values] = this.#series.get(key);
       steps.push(step);
@@ -85,23 +85,28 @@ class Curves {
 
   // redraw takes the colours of the theme.
   redraw() {
-    for (const chart of this.#charts.values()) chart.redraw(false);
+    for (const { plot } of this.#charts.values()) plot.redraw(false);
   }
 
   async #draw() {
     const { default: UPlot } = await import('./lib/uplot.mjs');
     for (const [name, data] of this.#series) {
-      const chart = this.#charts.get(name);
-      if (chart) chart.setData(data);
-      else this.#charts.set(name, new UPlot(options(name), data, this.box.appendChild(el('div'))));
+      if (!this.#charts.has(name)) {
+        const now = el('b');
+        const box = this.box.appendChild(el('div', null, el('p', { class: 'note' }, `${name} `, now)));
+        this.#charts.set(name, { now, plot: new UPlot(options(), data, box) });
+      }
+      const { now, plot } = this.#charts.get(name);
+      plot.setData(data);
+      now.textContent = number(data[1].at(-1), 4);
     }
   }
 }
 
-function options(title) {
+function options() {
   const axis = { stroke: () => colour('muted'), grid: { stroke: () => colour('grid'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif', size: 44 };
   return {
-    title, width: 300, height: 170, legend: { show: false }, cursor: { y: false },
+    width: 300, height: 170, legend: { show: false }, cursor: { y: false },
     scales: { x: { time: false } }, axes: [{ ...axis, size: 28 }, axis],
     series: [{}, { stroke: () => colour('accent'), width: 1.5, points: { show: false } }],
   };
