@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/micro-quant/mqc/forecast"
@@ -73,8 +75,13 @@ func (s *Service) place(p Place) (*question, error) {
 	if text := sight.Warning(); text != "" {
 		q.about.warn(p.Model + " " + text)
 	}
-	if sight.Unknown == nil && !b.Knows(known.Symbol) {
+	fit := b.LastFit()
+	switch {
+	case sight.Unknown != nil:
+	case !b.Knows(known.Symbol):
 		q.about.warn(fmt.Sprintf("%s was not fitted on %s", p.Model, known.Symbol))
+	case !slices.Contains(fit.Assets, known.Symbol):
+		q.about.warn(fmt.Sprintf("%s went on without %s in its last stage, %s: with %s", p.Model, known.Symbol, fit.Stage, strings.Join(fit.Assets, ", ")))
 	}
 	return q, nil
 }

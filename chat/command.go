@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/micro-quant/mqc/api"
 	"github.com/micro-quant/mqc/market"
 )
 
@@ -217,11 +218,12 @@ func (s Span) Candles(series *market.Series) (int, error) {
 	case "y":
 		until = addMonths(last, 12*s.N)
 	default:
-		return 0, fmt.Errorf("chat: horizon %q: %q is no unit", s, s.Unit)
+		return 0, fmt.Errorf("chat: horizon %q: %q is no unit: %w", s, s.Unit, api.ErrRefused)
 	}
-	most := int64(until.Sub(last)/time.Duration(series.Interval)) + 1
+	// In seconds, as a time.Duration ends after 292 years.
+	most := (until.Unix()-last.Unix())/max(1, int64(time.Duration(series.Interval)/time.Second)) + 1
 	if most > maxSpan {
-		return 0, fmt.Errorf("chat: %s is about %d candles of %s: want at most %d", s, most, series.Interval, maxSpan)
+		return 0, fmt.Errorf("chat: %s is about %d candles of %s, want at most %d: %w", s, most, series.Interval, maxSpan, api.ErrRefused)
 	}
 	candles := 0
 	for _, t := range market.NextTimes(series.Times(), series.Interval, int(most)) {
@@ -231,7 +233,7 @@ func (s Span) Candles(series *market.Series) (int, error) {
 		candles++
 	}
 	if candles == 0 {
-		return 0, fmt.Errorf("chat: %s after %s: %w; candles are of %s", s, last.Format(time.DateOnly), ErrShorter, series.Interval)
+		return 0, fmt.Errorf("chat: %s after %s: %w, candles are of %s: %w", s, last.Format(series.Interval.Layout()), ErrShorter, series.Interval, api.ErrRefused)
 	}
 	return candles, nil
 }

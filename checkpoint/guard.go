@@ -101,6 +101,16 @@ func (b *Bundle) Knows(asset string) bool {
 	return false
 }
 
+// LastFit is what the last stage fitted the weights on; nil where there is none.
+func (b *Bundle) LastFit() *Range {
+	for i := len(b.Fit) - 1; i >= 0; i-- {
+		if b.Fit[i].Part == Weights {
+			return &b.Fit[i]
+		}
+	}
+	return nil
+}
+
 // first returns the first of the targets [from,to) that lies in r, or −1.
 func (r Range) first(s *dataset.Stream, from, to int, hash string) int {
 	for i := from; i < to; i++ {

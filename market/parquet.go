@@ -73,7 +73,7 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 	if err != nil {
 		return fail(fmt.Errorf("%w: Parquet: %w", ErrNotCandles, err))
 	}
-	if err := checkSizes(file, size); err != nil {
+	if err := checkColumns(file, size); err != nil {
 		return fail(err)
 	}
 	t := newTable(path, o)
@@ -86,13 +86,17 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 	return s, report, err
 }
 
-// checkSizes refuses a file that says of itself what candles do not need.
-func checkSizes(file *parquet.File, size int64) error {
+// checkColumns refuses a file that says of itself what candles do not need, and LZ4:
+// of a damaged page the library takes twice the memory, and twice that, without end.
+func checkColumns(file *parquet.File, size int64) error {
 	if file.NumRows() > min(maxLines, 1<<20+size*maxUnpacked/16) {
 		return fmt.Errorf("%w: %d rows in %d bytes", ErrNotCandles, file.NumRows(), size)
 	}
 	for _, group := range file.Metadata().RowGroups {
 		for _, column := range group.Columns {
+			if codec := column.MetaData.Codec; codec == format.Lz4Raw {
+				return fmt.Errorf("Parquet compressed by %v: write it with zstd, snappy, gzip or none", codec)
+			}
 			if n := column.MetaData.TotalUncompressedSize; n < 0 || n > max(size*maxUnpacked, 1<<20) {
 				return fmt.Errorf("%w: %w", ErrNotCandles, errUnpacked)
 			}

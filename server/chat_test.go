@@ -97,6 +97,8 @@ func TestChatSaysWhatItDoesNotUnderstand(t *testing.T) {
 		`{"line":"help","state":{"as_of":"yesterday"}}`:         "as of",
 		`{"line":"forecast paths 5000"}`:                        "at most 4096",
 		`{"line":"forecast","state":{"paths":0}}`:               "at least 1",
+		`{"line":"forecast 5m"}`:                                "no candle comes so soon",
+		`{"line":"forecast 1000y"}`:                             "is about 365",
 		`{"line":"forecast","state":{"as_of":"1990-01-01"}}`:    "too early",
 		`{"line":"what if -5% tomorrow","state":{"model":"x"}}`: "no model",
 	} {

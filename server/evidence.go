@@ -134,7 +134,22 @@ func readCard(path string) (*report.Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	return report.Read(text)
+	card, err := report.Read(text)
+	if err != nil {
+		return nil, err
+	}
+	// The folders of this machine are nobody's business.
+	card.Data.Path = withoutFolders(card.Data.Path)
+	for i := range card.Data.Assets {
+		card.Data.Assets[i].Path = withoutFolders(card.Data.Assets[i].Path)
+	}
+	for i := range card.Models {
+		card.Models[i].Path = withoutFolders(card.Models[i].Path)
+	}
+	for i := range card.Commands {
+		card.Commands[i] = withoutFolders(card.Commands[i])
+	}
+	return card, nil
 }
 
 // reportQuery asks for the report card of a model.

@@ -21,7 +21,7 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		fmt.Fprintln(os.Stderr, "mqc: stopping at the next whole step; a second interrupt quits at once")
+		fmt.Fprintln(os.Stderr, "mqc: stopping; a second interrupt quits at once")
 		cancel()
 		<-signals
 		os.Exit(exitInterrupted)

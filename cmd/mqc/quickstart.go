@@ -94,7 +94,7 @@ func quickDefaults(data, out, scale string, seed uint64) quickConfig {
 		stages: quickStages(shape, seed), truthSamples: truthSamples, paths: 256,
 		report: eval.PathOptions{Horizons: []int{1, 5}, Paths: 32, Origins: 40, Seed: seed},
 	}
-	q.calibration = forecast.CalibrationOptions{Horizon: q.stages[2].Horizon, Origins: 100, Samples: 64, Seed: seed}
+	q.calibration = forecast.CalibrationOptions{Horizon: q.stages[2].Horizon, Origins: 300, Samples: 64, Seed: seed}
 	q.market.Seed = seed
 	q.codes.Codes, q.codes.Seed = shape.Vocab, seed
 	q.shape.Head, q.shape.Embed = gpt.Basis, gpt.Basis
@@ -216,7 +216,12 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	a.say("stages 2 to 4 went on with %s alone\n", asset.Symbol)
 	a.printForecast(f, asset, steps)
 	a.printIntervals(bundle, f, steps, next)
-	a.say("\nfiles, made in %s\n  %s\n  %s", took, strings.TrimSuffix(src.Folder+src.CSV, "/"), strings.Join(files, "\n  "))
+	made, data := files, strings.TrimSuffix(src.Folder+src.CSV, "/")
+	if q.data == "" {
+		made = append([]string{data}, files...)
+	}
+	a.say("\nfiles, made in %s\n  %s", took, strings.Join(made, "\n  "))
+	a.say("\nto look at them: mqc serve --runs %s --data %s", q.out, data)
 	return nil
 }
 

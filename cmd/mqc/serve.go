@@ -110,6 +110,9 @@ func (a *app) runServe(ctx context.Context, config server.Config, l net.Listener
 		return errors.Join(err, l.Close())
 	}
 	url := "http://" + l.Addr().String()
+	if at, ok := l.Addr().(*net.TCPAddr); ok && at.IP.IsUnspecified() {
+		url = fmt.Sprintf("http://localhost:%d", at.Port)
+	}
 	if a.json {
 		if err := a.printJSON(map[string]any{"url": url, "models": len(config.Models), "assets": len(config.Series)}); err != nil {
 			return errors.Join(err, l.Close())

@@ -119,7 +119,7 @@ export function chat(app) {
 }
 
 // starters are lines for a first try, whatever the asset is.
-const starters = ['forecast 32d', 'what if -8% tomorrow, then flat', 'compare with har', 'P(close > +5% in 10d)', 'vol next week', 'show analogues', 'explain', 'help'];
+const starters = ['forecast 32c', 'what if -8%, +2%', 'compare with har', 'P(close > +5% in 10c)', 'vol next week', 'show analogues', 'explain', 'help'];
 
 // stateOf is the state as the chat has it: dates are days there.
 const stateOf = ({ asset, model, as_of, horizon, paths, temperature, seed }) => ({ asset, model, ...(as_of && { as_of: as_of.slice(0, 10) }), horizon: `${horizon}c`, paths, temperature, seed });
@@ -160,8 +160,8 @@ function follow(app, { call, state }) {
   for (const name of ['asset', 'model', 'seed', 'paths', 'temperature', 'as_of']) {
     if (state?.[name] !== undefined) changes[name] = state[name];
   }
-  if (state && !state.as_of) changes.as_of = '';
-  changes.as_of = (changes.as_of ?? '').slice(0, 10);
+  // A time of the day that was looked at stays.
+  if (app.state.as_of.slice(0, 10) === changes.as_of) delete changes.as_of;
   const view = views[call?.path];
   if (view) changes.view = view;
   if (['forecast', 'scenario', 'compare'].includes(view)) {

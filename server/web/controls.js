@@ -1,8 +1,19 @@
 // The controls of the head: each is a field of the state.
 
+import { endOf } from './app.js';
 import { byId, el } from './dom.js';
 import { isDaily } from './format.js';
 import { valid } from './state.js';
+
+// lastKnown is the time of the newest candle that the model may see, once that is
+// loaded: of a date, the last hour.
+function lastKnown({ history, state }) {
+  const { asset, candles, known } = history ?? {};
+  if (asset !== state.asset) return undefined;
+  const { at, time } = candles[known - 1];
+  const end = endOf(state.as_of);
+  return at < end && (known === candles.length || candles[known].at >= end) ? time : undefined;
+}
 
 export function controls(app) {
   const form = byId('controls');
@@ -13,7 +24,7 @@ export function controls(app) {
   const options = (select, names) => {
     if (select.options.length !== names.length) select.replaceChildren(...names.map((name) => el('option', null, name)));
   };
-  app.on('state', () => {
+  app.on('state history', () => {
     options(asset, app.assets.map((a) => a.name));
     options(model, app.models.map((m) => m.name));
     asset.value = app.state.asset;
@@ -24,7 +35,8 @@ export function controls(app) {
       asOf.type = daily ? 'date' : 'datetime-local';
       const cut = (time) => time.slice(0, daily ? 10 : 16);
       [asOf.min, asOf.max] = [cut(chosen.first), cut(chosen.last)];
-      asOf.value = cut(app.state.as_of || chosen.last);
+      asOf.parentElement.classList.toggle('time', !daily);
+      asOf.value = cut((!daily && app.state.as_of.length === 10 && lastKnown(app)) || app.state.as_of || chosen.last);
     }
     latest.disabled = app.state.as_of === '';
     for (const input of numbers) {
