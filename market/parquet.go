@@ -95,7 +95,7 @@ func checkColumns(file *parquet.File, size int64) error {
 	for _, group := range file.Metadata().RowGroups {
 		for _, column := range group.Columns {
 			if codec := column.MetaData.Codec; codec == format.Lz4Raw {
-				return fmt.Errorf("Parquet compressed by %v: write it with zstd, snappy, gzip or none", codec)
+				return fmt.Errorf("it is Parquet compressed by %v: write it with zstd, snappy, gzip or none", codec)
 			}
 			if n := column.MetaData.TotalUncompressedSize; n < 0 || n > max(size*maxUnpacked, 1<<20) {
 				return fmt.Errorf("%w: %w", ErrNotCandles, errUnpacked)
