@@ -22,9 +22,7 @@ func (s *Server) compute(ctx context.Context, f func(context.Context) error) (er
 	again, ok := s.pace.enter(time.Now())
 	if !ok {
 		s.metrics.refused.Inc()
-		return huma.ErrorWithHeaders(
-			huma.Error429TooManyRequests(fmt.Sprintf("it would wait longer than %v for those before it: ask again later", s.config.Limits.Wait)),
-			http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(again.Seconds())))}})
+		return tooMany(again, "it would wait longer than %v for those before it: ask again later", s.config.Limits.Wait)
 	}
 	defer func() { s.pace.leave(time.Now(), err == nil) }()
 	select {
@@ -32,14 +30,18 @@ func (s *Server) compute(ctx context.Context, f func(context.Context) error) (er
 		defer func() { <-s.slots }()
 	default:
 		s.metrics.refused.Inc()
-		return huma.ErrorWithHeaders(
-			huma.Error429TooManyRequests(fmt.Sprintf("%d requests are being computed, as many as this server takes: ask again later", cap(s.slots))),
-			http.Header{"Retry-After": {"1"}})
+		return tooMany(time.Second, "%d requests are being computed, as many as this server takes: ask again later", cap(s.slots))
 	}
 	begin(ctx)
 	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.Compute)
 	defer cancel()
 	return s.problem(f(ctx))
+}
+
+// tooMany refuses a request that may be asked again after a time, in whole seconds.
+func tooMany(again time.Duration, format string, args ...any) error {
+	return huma.ErrorWithHeaders(huma.Error429TooManyRequests(fmt.Sprintf(format, args...)),
+		http.Header{"Retry-After": {strconv.Itoa(int(math.Ceil(again.Seconds())))}})
 }
 
 // problem is an error as a client sees it. What is not the client's fault is logged.

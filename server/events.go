@@ -14,14 +14,25 @@ import (
 	"github.com/micro-quant/mqc/api"
 )
 
-// forecastEvents answers with a stream of events (WHATWG HTML, section 9.2). What
-// fails before the first is an answer of its own, later on an event.
+// writeEvent writes one event of a stream (WHATWG HTML, section 9.2), with a value as
+// JSON. Nothing is written where it has none.
+func writeEvent(to *bytes.Buffer, name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(to, "event: %s\ndata: %s\n\n", name, data)
+	return nil
+}
+
+// forecastEvents answers with a stream of events. What fails before the first is an
+// answer of its own, later on an event.
 func (s *Server) forecastEvents(c huma.Context, r api.ForecastRequest) {
 	_, w := humago.Unwrap(c)
 	begun := false
 	send := func(name string, v any) error {
-		text, err := json.Marshal(v)
-		if err != nil {
+		var event bytes.Buffer
+		if err := writeEvent(&event, name, v); err != nil {
 			return err
 		}
 		if !begun {
@@ -29,8 +40,6 @@ func (s *Server) forecastEvents(c huma.Context, r api.ForecastRequest) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			w.WriteHeader(http.StatusOK)
 		}
-		var event bytes.Buffer
-		fmt.Fprintf(&event, "event: %s\ndata: %s\n\n", name, text)
 		if _, err := w.Write(event.Bytes()); err != nil {
 			return fmt.Errorf("server: %w: %w", errGone, err)
 		}

@@ -144,9 +144,7 @@ func (s *Server) follow(r *runs.Registry, q *eventsQuery) (*huma.StreamResponse,
 	case s.streams <- struct{}{}:
 	default:
 		r.Close()
-		return nil, huma.ErrorWithHeaders(
-			huma.Error429TooManyRequests(fmt.Sprintf("%d runs are being followed, as many as this server takes: ask again later, or without text/event-stream", cap(s.streams))),
-			http.Header{"Retry-After": {"5"}})
+		return nil, tooMany(5*time.Second, "%d runs are being followed, as many as this server takes: ask again later, or without text/event-stream", cap(s.streams))
 	}
 	end := func() {
 		r.Close()
@@ -179,11 +177,9 @@ func (s *Server) sendRun(ctx context.Context, w http.ResponseWriter, r *runs.Reg
 	for {
 		var text bytes.Buffer
 		send := func(name string, v any) {
-			data, err := json.Marshal(v)
-			if err != nil {
+			if err := writeEvent(&text, name, v); err != nil {
 				panic(err) // numbers and strings that were read from JSON
 			}
-			fmt.Fprintf(&text, "event: %s\ndata: %s\n\n", name, data)
 		}
 		if sent.ID == 0 || changed(sent, now.Run) {
 			sent = now.Run

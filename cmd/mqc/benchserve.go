@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/measure/load"
+	"github.com/micro-quant/mqc/report"
 	"github.com/micro-quant/mqc/server"
 	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
@@ -135,7 +135,7 @@ func (a *app) printLoad(r load.Result) {
 	a.say("\none client, %d paths of %d candles: first quantiles after %.4g ms, all after %.4g ms, without a stream after %.4g ms (medians of %d)",
 		q.Paths, q.Horizon, q.FirstQuantileMS, q.DoneMS, q.JSONMS, q.Repeats)
 	a.say("\n%d clients, %d paths of %d candles, %.1f s: %d answered, %d refused, %d given up", w.Clients, w.Paths, w.Horizon, w.Seconds, w.Accepted, w.Refused, w.Left)
-	a.say("%.0f tokens/s, %s of the %.0f of decoding %d paths", w.TokensPerSecond, fmt.Sprintf("%.1f%%", 100*d.Ratio), d.TokensPerSecond, d.Paths)
+	a.say("%.0f tokens/s, %s of the %.0f of decoding %d paths", w.TokensPerSecond, report.Percent(d.Ratio), d.TokensPerSecond, d.Paths)
 	a.say("answered after %.4g ms in the median, p95 %.4g ms, p99 %.4g ms", w.P50MS, w.P95MS, w.P99MS)
 	same := "the bytes that they have alone"
 	if !w.SameBytes {

@@ -28,26 +28,37 @@ func (a *app) askedModels(c *cobra.Command, paths []string, folder, precision st
 			return nil, newUsageError(c, err)
 		}
 	}
-	open := func(path string) (*checkpoint.Bundle, error) { return openAt(c, path, precision) }
+	if len(paths) > 0 {
+		models, err = namedModels(c, paths, folder, precision)
+	} else {
+		var skipped []error
+		models, skipped, err = api.ReadModels(folder, opener(c, precision))
+		for _, reason := range skipped {
+			a.warn("warning: passed over: %v", reason)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.warnStage(models[0].Bundle)
+	return models, nil
+}
+
+// namedModels opens checkpoints, under the names that they have in a folder.
+func namedModels(c *cobra.Command, paths []string, folder, precision string) (models []api.Model, err error) {
 	for _, path := range paths {
-		m, err := api.OpenModel(folder, path, open)
+		m, err := api.OpenModel(folder, path, opener(c, precision))
 		if err != nil {
 			return nil, err
 		}
 		models = append(models, m)
 	}
-	if len(paths) == 0 {
-		var skipped []error
-		models, skipped, err = api.ReadModels(folder, open)
-		for _, reason := range skipped {
-			a.warn("warning: passed over: %v", reason)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	a.warnStage(models[0].Bundle)
 	return models, nil
+}
+
+// opener opens checkpoints at a precision; empty: their own.
+func opener(c *cobra.Command, precision string) func(path string) (*checkpoint.Bundle, error) {
+	return func(path string) (*checkpoint.Bundle, error) { return openAt(c, path, precision) }
 }
 
 // askedSeries reads the candles that a command answers questions about.

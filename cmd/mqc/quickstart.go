@@ -248,22 +248,18 @@ func (a *app) runServedQuickstart(c *cobra.Command, q quickConfig, addr string) 
 // quickServed are the models that a quickstart has made, the last first, by the
 // names that mqc serve --runs has for them, and its candles.
 func quickServed(c *cobra.Command, q quickConfig) (models []api.Model, series []*market.Series, err error) {
+	var paths []string
 	for _, file := range []string{rlModel, sftModel, midtrainModel, bestModel} {
-		m, err := api.OpenModel(q.out, filepath.Join(q.out, file), func(path string) (*checkpoint.Bundle, error) { return openAt(c, path, "") })
-		if err != nil {
-			return nil, nil, err
-		}
-		models = append(models, m)
+		paths = append(paths, filepath.Join(q.out, file))
+	}
+	if models, err = namedModels(c, paths, q.out, ""); err != nil {
+		return nil, nil, err
 	}
 	data := q.data
 	if data == "" {
 		data = filepath.Join(q.out, defaultFolder)
 	}
-	src, err := openSource(data)
-	if err != nil {
-		return nil, nil, err
-	}
-	series, err = src.series()
+	series, err = askedSeries(c, data)
 	return models, series, err
 }
 

@@ -23,7 +23,7 @@ export function readout(app, panel) {
   panel.append(body);
 
   const show = () => {
-    const drawn = app.answer ?? (app.progress && { ...app.progress });
+    const drawn = app.answer ?? app.progress;
     if (!drawn) {
       body.replaceChildren(el('p', { class: 'note' }, 'The forecast appears here while its paths are drawn.'));
       return;

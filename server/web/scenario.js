@@ -80,7 +80,7 @@ export function scenario(app, chart, panel) {
     const { conditional, unconditional, surprise, effective, given, last_close: last, interval } = app.scenario;
     const [if_, else_] = [bandsOf(conditional), bandsOf(unconditional)];
     chart.setFan('scenario', if_);
-    const rows = if_.filter(({ step }) => shown(step, if_.length)).map((b, k, all) => {
+    const rows = if_.filter(({ step }) => shown(step, if_.length)).map((b) => {
       const free = else_[b.step - 1];
       return [
         number(b.step, 0), date(b.time, interval),
