@@ -5,8 +5,11 @@ import (
 	"compress/gzip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 // seeds adds the corpus of broken files and others.
@@ -106,9 +109,23 @@ func FuzzReadParquet(f *testing.F) {
 		f.Fatal(err)
 	}
 	seeds(f, packed.Bytes(), packed.Bytes()[:packed.Len()-8])
+	for version := 1; version <= 2; version++ {
+		few, option := dailyCandles(20), parquet.DataPageVersion(version)
+		f.Add(writeRows(f, few, toPlainRow, option))
+		f.Add(writeRows(f, few, toDictRow, option))
+		f.Add(writeRows(f, few, toDeltaRow, option))
+		f.Add(writeRows(f, few, toDictRow, option, parquet.Compression(&parquet.Snappy)))
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if !bytes.HasPrefix(file, []byte("PAR1")) {
 			t.Skip()
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := readBytes(file, "F.parquet")
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; taken > 512<<20 {
+			t.Fatalf("%d bytes taken for a file of %d: %v", taken, len(file), err)
 		}
 		checkRead(t, file, Options{})
 	})

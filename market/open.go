@@ -272,8 +272,11 @@ func list(names []string, most int) string {
 
 // limit ends with an error after what packed bytes of candles can hold.
 func limit(r io.Reader, packed int64) io.Reader {
-	return &limited{r, max(packed*maxUnpacked, 1<<20)}
+	return &limited{r, unpackedLimit(packed)}
 }
+
+// unpackedLimit is how many bytes packed ones may become.
+func unpackedLimit(packed int64) int64 { return max(packed*maxUnpacked, 1<<20) }
 
 type limited struct {
 	r    io.Reader

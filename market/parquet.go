@@ -79,25 +79,25 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 	t := newTable(path, o)
 	t.symbol, _ = file.Lookup(symbolKey)
 	t.grow(int(min(file.NumRows(), size))) // of which the file says the first
-	if err := t.readColumns(file); err != nil {
+	if err := t.readColumns(file, r, size); err != nil {
 		return fail(err)
 	}
 	s, err = t.series(&report)
 	return s, report, err
 }
 
-// checkColumns refuses a file that says of itself what candles do not need, and LZ4:
-// of a damaged page the library takes twice the memory, and twice that, without end.
+// checkColumns refuses a file that says of itself what candles do not need.
 func checkColumns(file *parquet.File, size int64) error {
 	if file.NumRows() > min(maxLines, 1<<20+size*maxUnpacked/16) {
 		return fmt.Errorf("%w: %d rows in %d bytes", ErrNotCandles, file.NumRows(), size)
 	}
+	left := file.NumRows()
 	for _, group := range file.Metadata().RowGroups {
+		if left -= group.NumRows; left < 0 || group.NumRows < 0 {
+			return fmt.Errorf("%w: Parquet: groups of more rows than the file", ErrNotCandles)
+		}
 		for _, column := range group.Columns {
-			if codec := column.MetaData.Codec; codec == format.Lz4Raw {
-				return fmt.Errorf("it is Parquet compressed by %v: write it with zstd, snappy, gzip or none", codec)
-			}
-			if n := column.MetaData.TotalUncompressedSize; n < 0 || n > max(size*maxUnpacked, 1<<20) {
+			if n := column.MetaData.TotalUncompressedSize; n < 0 || n > unpackedLimit(size) {
 				return fmt.Errorf("%w: %w", ErrNotCandles, errUnpacked)
 			}
 		}
@@ -105,8 +105,9 @@ func checkColumns(file *parquet.File, size int64) error {
 	return nil
 }
 
-// readColumns reads the columns one after the other, of each row group.
-func (t *table) readColumns(file *parquet.File) error {
+// readColumns reads the columns one after the other, of each row group, once their
+// pages are checked in the file itself.
+func (t *table) readColumns(file *parquet.File, r io.ReaderAt, size int64) error {
 	columns := file.Root().Columns()
 	header := make([]string, len(columns))
 	for i, c := range columns {
@@ -128,7 +129,22 @@ func (t *table) readColumns(file *parquet.File) error {
 		return errors.New("no column for adjusted closes")
 	}
 	var clock *clock
-	for _, group := range file.RowGroups() {
+	used := []int{at.time, at.open, at.high, at.low, at.close, at.volume, at.ticker}
+	if t.options.Adjust {
+		used = append(used, at.adjusted)
+	}
+	check := newPageCheck(r, size)
+	for k, group := range file.RowGroups() {
+		for _, i := range used {
+			if i < 0 {
+				continue
+			}
+			c := columns[i]
+			meta := &file.Metadata().RowGroups[k].Columns[c.Index()].MetaData
+			if err := check.chunk(meta, c.Optional(), group.NumRows()); err != nil {
+				return fmt.Errorf("%w: Parquet: column %s: %w", ErrNotCandles, c.Name(), err)
+			}
+		}
 		base, rows := len(t.candles), group.NumRows()
 		chunks := group.ColumnChunks()
 		column := func(i int) parquet.ColumnChunk { return chunks[columns[i].Index()] }
