@@ -15,6 +15,10 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
+// plainDictionary is how old writers name both the values of a dictionary and the
+// indices into it.
+const plainDictionary format.Encoding = 2
+
 var errPage = errors.New("a page that contradicts itself")
 
 // pageCheck reads the pages of column chunks before the library does, which makes
@@ -82,7 +86,7 @@ func (c *pageCheck) page(header *format.PageHeader, page []byte) error {
 		if err != nil {
 			return err
 		}
-		if encoding := h.V.Encoding; encoding != format.Plain && encoding != format.PlainDictionary {
+		if encoding := h.V.Encoding; encoding != format.Plain && encoding != plainDictionary {
 			return fmt.Errorf("a dictionary encoded as %v", encoding)
 		}
 		if n := int(h.V.NumValues); n < 0 || n > len(data) {
@@ -183,7 +187,7 @@ func (c *pageCheck) values(encoding format.Encoding, data []byte, values int) er
 	switch encoding {
 	case format.Plain, format.ByteStreamSplit:
 		return nil // as many as there are bytes for
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		if len(data) == 0 || checkRuns(data[1:], uint64(data[0]), values) {
 			return nil
 		}
