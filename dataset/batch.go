@@ -10,6 +10,8 @@ import "fmt"
 //	Cond      (B, T, K)   K small integers per position, added as embeddings; nil: none
 //	Features  (B, T, F)   F floats per position, projected and added; nil: none
 //	Returns   (B, T)      scaled log return of each target; nil for bare tokens
+//	Shared    (B, T)      where windows are trees: the row sees the first rows of its
+//	Own       (B, T)      window, Shared of them, and those from Own on; nil: all before it
 type Batch struct {
 	B, T     int
 	Inputs   []int32
@@ -18,6 +20,8 @@ type Batch struct {
 	Cond     []int32
 	Features []float32
 	Returns  []float32
+	Shared   []int32
+	Own      []int32
 }
 
 // Gather lays the windows side by side. A window shorter than T is filled up

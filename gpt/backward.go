@@ -39,7 +39,7 @@ func (r *Runner) Backward(w *Workspace, dlogits, grads []float32) {
 		nn.RoundDropped(&g.dy, g.dx, m.dropout(in.Dropout, siteAttention, l), R, C)
 		nn.WeightGrad(grad(t.o), &g.dy, &s.att)
 		b.o.InputGrad(g.datt, &g.dy)
-		nn.AttentionBackward(g.d.Q, g.d.K, g.d.V, g.datt, &s.att, s.lse, s.qkv.Q, s.qkv.K, s.qkv.V, B, T, r.heads)
+		nn.AttentionBackward(g.d.Q, g.d.K, g.d.V, g.datt, &s.att, s.lse, s.qkv.Q, s.qkv.K, s.qkv.V, in.Branches, B, T, r.heads)
 		nn.ProjectBackward(&g.dqkv, g.d, s.qkv, w.pos, r.heads, R)
 		nn.WeightGrad(grads[t.q.offset:t.v.offset+t.v.Len()], &g.dqkv, &s.norm1)
 		b.qkv.RMSNormBackward(g.dx, &g.dqkv, &s.norm1, s.rrms1)

@@ -38,7 +38,7 @@ func (r *Runner) forward(w *Workspace, in Input, keep func(layer int) []nn.KV) [
 		if keep != nil {
 			kv = keep(l)
 		}
-		nn.AttentionForward(&s.att, s.lse, s.qkv.Q, s.qkv.K, s.qkv.V, kv, B, T, r.heads)
+		nn.AttentionForward(&s.att, s.lse, s.qkv.Q, s.qkv.K, s.qkv.V, kv, in.Branches, B, T, r.heads)
 		b.o.Residual(w.x, &s.att, m.dropout(in.Dropout, siteAttention, l))
 
 		nn.RMSNormForward(&s.norm2, s.rrms2, w.x, R, C)

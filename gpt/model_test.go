@@ -1,6 +1,7 @@
 package gpt
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/micro-quant/mqc/internal/parallel"
 	"github.com/micro-quant/mqc/internal/testkit"
+	"github.com/micro-quant/mqc/nn"
 	"github.com/micro-quant/mqc/optim"
 )
 
@@ -161,6 +163,113 @@ func TestForwardOfAWindowIsTheSameInAnyBatch(t *testing.T) {
 		if want := all[b*in.T*m.Vocab : (b+1)*in.T*m.Vocab]; !slices.Equal(got, want) {
 			t.Fatalf("window %d alone differs from window %d of 5", b, b)
 		}
+	}
+}
+
+// A tree of branches gives what its paths give as windows of their own: the logits,
+// and the gradient of a loss that is on the branches.
+func TestBranchesAreWindowsOfTheirOwn(t *testing.T) {
+	c := everything()
+	m := randomModel(t, c)
+	const stem, length, branches = 9, 5, 3
+	K, F, V := len(c.Cond), c.Features, c.Vocab
+	tree := randomInput(c, 2, stem+branches*length, 1)
+	copy(tree.Tokens[tree.T:], tree.Tokens[:stem-2]) // the second tree has two rows of padding
+	paths := Input{B: 2 * branches, T: stem + length}
+	var rows []int // of the tree, for each of the paths
+	for w := range tree.B {
+		shared := stem - 2*w
+		for t := range tree.T {
+			from, own := 0, 0
+			if t >= stem {
+				from, own = shared, stem+(t-stem)/length*length
+			}
+			tree.Branches.Shared = append(tree.Branches.Shared, int32(from))
+			tree.Branches.Own = append(tree.Branches.Own, int32(own))
+		}
+		for b := range branches {
+			for t := range paths.T {
+				row := -1 // behind the end of a path
+				if t < shared {
+					row = w*tree.T + t
+				} else if t-shared < length {
+					row = w*tree.T + stem + b*length + t - shared
+				}
+				rows = append(rows, row)
+				at := max(row, 0)
+				paths.Tokens = append(paths.Tokens, tree.Tokens[at])
+				paths.Cond = append(paths.Cond, tree.Cond[at*K:(at+1)*K]...)
+				paths.Features = append(paths.Features, tree.Features[at*F:(at+1)*F]...)
+			}
+		}
+	}
+	run := func(in Input, targets []int32, weights []float32) (logits, grads []float32) {
+		var w Workspace
+		logits = slices.Clone(forward(m, &w, in))
+		dlogits, grads := make([]float32, len(logits)), make([]float32, len(m.Params))
+		lossOf(dlogits, logits, targets, weights, V)
+		backward(m, &w, dlogits, grads)
+		return logits, grads
+	}
+	targets, weights := randomTargets(tree.B*tree.T, V)
+	var pathTargets []int32
+	var pathWeights []float32
+	for r := range weights {
+		if r%tree.T < stem {
+			weights[r] = 0
+		}
+	}
+	for _, row := range rows {
+		target, weight := int32(0), float32(0)
+		if row >= 0 {
+			target, weight = targets[row], weights[row]
+		}
+		pathTargets, pathWeights = append(pathTargets, target), append(pathWeights, weight)
+	}
+	got, grads := run(tree, targets, weights)
+	want, wantGrads := run(paths, pathTargets, pathWeights)
+	close := func(a, b float32) bool { return math.Abs(float64(a-b)) <= 1e-5*max(1, math.Abs(float64(b))) }
+	for i, row := range rows {
+		if row < 0 {
+			continue
+		}
+		for k := range V {
+			if !close(got[row*V+k], want[i*V+k]) {
+				t.Fatalf("logit %d of row %d of the trees is %v, of a path alone %v", k, row, got[row*V+k], want[i*V+k])
+			}
+		}
+	}
+	for i := range grads {
+		if !close(grads[i], wantGrads[i]) {
+			t.Fatalf("gradient %d of the trees is %v, of the paths alone %v", i, grads[i], wantGrads[i])
+		}
+	}
+}
+
+func TestCheckKnowsBranches(t *testing.T) {
+	c := everything()
+	m := randomModel(t, c)
+	for name, b := range map[string]nn.Branches{
+		"too few rows":    {Shared: []int32{0}, Own: []int32{0}},
+		"one slice alone": {Shared: []int32{0, 0}},
+		"the future":      {Shared: []int32{0, 0}, Own: []int32{0, 2}},
+		"shared is own":   {Shared: []int32{0, 1}, Own: []int32{0, 0}},
+		"below 0":         {Shared: []int32{0, -1}, Own: []int32{0, 0}},
+	} {
+		in := randomInput(c, 1, 2, 1)
+		in.Branches = b
+		if err := m.Check(in); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	long := randomInput(c, 1, c.SeqLen+1, 1)
+	long.Branches = nn.Branches{Shared: make([]int32, long.T), Own: make([]int32, long.T)}
+	if err := m.Check(long); !errors.Is(err, ErrContext) {
+		t.Errorf("a branch to position %d: %v", c.SeqLen, err)
+	}
+	long.Branches.Own[c.SeqLen] = 1
+	if err := m.Check(long); err != nil {
+		t.Errorf("a tree of %d rows with positions below %d: %v", long.T, c.SeqLen, err)
 	}
 }
 

@@ -25,8 +25,20 @@ type Input struct {
 	Cond     []int32   // nil when Config.Cond is empty
 	Features []float32 // nil when Config.Features is 0
 
+	// Branches, where they are given, say that a window is a tree. The position of
+	// row t, which must be below SeqLen, is then Shared + t − Own.
+	Branches nn.Branches
+
 	// Dropout names the random mask of this pass; 0 turns dropout off.
 	Dropout uint64
+}
+
+// position is where in its text the token of row r stands.
+func (in *Input) position(r int) int {
+	if in.Branches.Own == nil {
+		return r % in.T
+	}
+	return r%in.T - int(in.Branches.Own[r]-in.Branches.Shared[r])
 }
 
 // Check returns an error that names the first thing of in that m cannot take.
@@ -35,7 +47,7 @@ func (m *Model) Check(in Input) error {
 	switch {
 	case in.B < 1 || in.T < 1:
 		return fmt.Errorf("gpt: input of %d×%d tokens: want at least one", in.B, in.T)
-	case in.T > m.SeqLen:
+	case in.T > m.SeqLen && in.Branches.Own == nil:
 		return fmt.Errorf("gpt: %d tokens: %w of %d", in.T, ErrContext, m.SeqLen)
 	case len(in.Tokens) != n:
 		return fmt.Errorf("gpt: %d tokens for a batch of %d×%d", len(in.Tokens), in.B, in.T)
@@ -47,6 +59,19 @@ func (m *Model) Check(in Input) error {
 	for i, t := range in.Tokens {
 		if t < 0 || int(t) >= m.Vocab {
 			return fmt.Errorf("gpt: token %d at position %d: %w 0…%d", t, i, ErrVocabulary, m.Vocab-1)
+		}
+	}
+	if b := in.Branches; b.Shared != nil || b.Own != nil {
+		if len(b.Shared) != n || len(b.Own) != n {
+			return fmt.Errorf("gpt: branches of %d and %d rows, want %d", len(b.Shared), len(b.Own), n)
+		}
+		for r := range n {
+			if shared, own := b.Shared[r], b.Own[r]; shared < 0 || shared > own || own > int32(r%in.T) {
+				return fmt.Errorf("gpt: row %d of a window shares %d rows and owns those from %d on", r%in.T, shared, own)
+			}
+			if at := in.position(r); at >= m.SeqLen {
+				return fmt.Errorf("gpt: position %d of a branch: %w of %d", at, ErrContext, m.SeqLen)
+			}
 		}
 	}
 	for i, v := range in.Cond {
@@ -123,7 +148,7 @@ func (w *Workspace) fit(r *Runner, in Input) {
 	w.in = in
 	w.pos = resizeInts(w.pos, R)
 	for r := range w.pos {
-		w.pos[r] = int32(r % in.T)
+		w.pos[r] = int32(in.position(r))
 	}
 	w.cond = resizeInts(w.cond, R)
 	w.emb, w.rrms0, w.x = resize(w.emb, R*C), resize(w.rrms0, R), resize(w.x, R*C)

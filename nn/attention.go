@@ -35,6 +35,22 @@ func (c *KV) Append(k, v []float32) {
 	c.N++
 }
 
+// Branches lets a window be a tree: several continuations of one beginning, none of
+// which sees another. Row t of a window attends to its first Shared rows and to those
+// from Own up to t itself, where Shared ≤ Own ≤ t. Nil slices: to all rows up to t.
+type Branches struct{ Shared, Own []int32 } // (B·T)
+
+// hide takes the rows that another branch has out of the scores of a row.
+func (b Branches) hide(s []float32, row int) {
+	if b.Own == nil {
+		return
+	}
+	hidden := s[b.Shared[row]:b.Own[row]]
+	for i := range hidden {
+		hidden[i] = float32(math.Inf(-1))
+	}
+}
+
 // AttentionForward is causal attention with grouped queries: query head h
 // attends with key and value head h/(H/KV).
 //
@@ -50,11 +66,13 @@ func (c *KV) Append(k, v []float32) {
 //	k, v  (B, T, KV, D)
 //	keep  (B, KV)        nil, or where keys and values are left for [AttentionDecode]
 //
+// The sums are over those u that branches leave.
+//
 // Vaswani et al. 2017; grouped queries: Ainslie et al. 2023, arXiv 2305.13245.
-func AttentionForward(out *Mat, lse, q, k, v []float32, keep []KV, B, T int, h Heads) {
+func AttentionForward(out *Mat, lse, q, k, v []float32, keep []KV, branches Branches, B, T int, h Heads) {
 	want("AttentionForward", "q", q, B*T*h.H*h.D)
 	want("AttentionForward", "k", k, B*T*h.KV*h.D)
-	a := attention{Heads: h, T: T, out: *out, lse: lse, q: q, k: k, v: v, keep: keep}
+	a := attention{Heads: h, T: T, branches: branches, out: *out, lse: lse, q: q, k: k, v: v, keep: keep}
 	parallel.Do(B*h.KV, a.grain(), a, func(a *attention, lo, hi int) {
 		w := attentionWorkers.Get().(*attentionWorker)
 		defer attentionWorkers.Put(w)
@@ -68,6 +86,7 @@ func AttentionForward(out *Mat, lse, q, k, v []float32, keep []KV, B, T int, h H
 type attention struct {
 	Heads
 	T          int
+	branches   Branches
 	out        Mat
 	lse        []float32
 	q, k, v    []float32
@@ -134,6 +153,7 @@ func (a *attention) forward(w *attentionWorker, pair int) {
 			w.Mul(s, ld, a.head(a.q, first, lo, hi, h, a.H), &cache.K, wholePanels(hi), false)
 			for t := lo; t < hi; t++ {
 				row := s[(t-lo)*ld : (t-lo)*ld+hi]
+				a.branches.hide(row, first+t)
 				var lse float32
 				sum[t-lo], lse = softmax(row[:t+1], scale)
 				clear(row[t+1:])
@@ -175,10 +195,10 @@ func softmax(s []float32, scale float32) (sum, lse float32) {
 //	lse          (B, T, H)
 //
 // Dao et al. 2022, arXiv 2205.14135, app. B.
-func AttentionBackward(dq, dk, dv, dout []float32, out *Mat, lse, q, k, v []float32, B, T int, h Heads) {
+func AttentionBackward(dq, dk, dv, dout []float32, out *Mat, lse, q, k, v []float32, branches Branches, B, T int, h Heads) {
 	want("AttentionBackward", "dq", dq, B*T*h.H*h.D)
 	want("AttentionBackward", "dk", dk, B*T*h.KV*h.D)
-	a := attention{Heads: h, T: T, out: *out, lse: lse, q: q, k: k, v: v, dq: dq, dk: dk, dv: dv, dout: dout}
+	a := attention{Heads: h, T: T, branches: branches, out: *out, lse: lse, q: q, k: k, v: v, dq: dq, dk: dk, dv: dv, dout: dout}
 	parallel.Do(B*h.KV, a.grain(), a, func(a *attention, lo, hi int) {
 		w := attentionWorkers.Get().(*attentionWorker)
 		defer attentionWorkers.Put(w)
@@ -214,6 +234,7 @@ func (a *attention) backward(w *attentionWorker, pair int) {
 			w.Mul(ds, ld, dout, &w.vT, wholePanels(hi), false)
 			for t := lo; t < hi; t++ {
 				row, drow := p[(t-lo)*ld:(t-lo)*ld+hi], ds[(t-lo)*ld:(t-lo)*ld+hi]
+				a.branches.hide(row, first+t)
 				kernel.ExpSum(row[:t+1], row[:t+1], scale, a.lse[(first+t)*a.H+h]/scale)
 				delta := kernel.Product(dout.Load(t-lo, nil), a.out.LoadAt(first+t, h*D, D, wide))
 				kernel.SoftmaxGrad(drow[:t+1], row[:t+1], drow[:t+1], delta, scale)

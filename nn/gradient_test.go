@@ -197,22 +197,23 @@ func layers(n dims) []layer {
 		},
 	})
 
-	for _, grouping := range []struct {
-		name string
-		KV   int
-	}{{"Attention", H}, {"Attention, grouped", KV}, {"Attention, one key head", 1}} {
-		KV := grouping.KV
+	for _, kind := range []struct {
+		name     string
+		KV       int
+		branches Branches
+	}{{"Attention", H, Branches{}}, {"Attention, grouped", KV, Branches{}}, {"Attention, one key head", 1, Branches{}}, {"Attention, branches", KV, someBranches(B, T)}} {
+		KV, branches := kind.KV, kind.branches
 		q, k, v := heads, normal(r, R*KV*D), normal(r, R*KV*D)
 		data, lse := make([]float32, R*H*D), make([]float32, R*H)
 		out, shape := View(data, R, H*D), Heads{H: H, KV: KV, D: D}
 		list = append(list, layer{
-			name: grouping.name, names: []string{"q", "k", "v"}, inputs: [][]float32{q, k, v}, inPlace: true,
+			name: kind.name, names: []string{"q", "k", "v"}, inputs: [][]float32{q, k, v}, inPlace: true,
 			forward: func() []float32 {
-				AttentionForward(&out, lse, q, k, v, nil, B, T, shape)
+				AttentionForward(&out, lse, q, k, v, nil, branches, B, T, shape)
 				return data
 			},
 			backward: func(dout []float32, dx [][]float32) {
-				AttentionBackward(dx[0], dx[1], dx[2], dout, &out, lse, q, k, v, B, T, shape)
+				AttentionBackward(dx[0], dx[1], dx[2], dout, &out, lse, q, k, v, branches, B, T, shape)
 			},
 		})
 	}

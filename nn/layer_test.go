@@ -10,8 +10,23 @@ import (
 	"github.com/micro-quant/mqc/internal/kernel"
 )
 
+// someBranches makes trees of windows: a third of the rows is what the branches, each
+// a quarter of a window, share; of every other window the last row of it is padding.
+func someBranches(B, T int) Branches {
+	var b Branches
+	for r := range B * T {
+		w, t, stem, length := r/T, r%T, T/3, max(1, T/4)
+		shared, own := 0, 0
+		if t >= stem {
+			shared, own = max(0, stem-w%2), stem+(t-stem)/length*length
+		}
+		b.Shared, b.Own = append(b.Shared, int32(shared)), append(b.Own, int32(own))
+	}
+	return b
+}
+
 // naive is attention by its definition, in float64.
-func naive(q, k, v []float32, B, T, H, KV, D int) (out, lse []float64) {
+func naive(q, k, v []float32, branches Branches, B, T, H, KV, D int) (out, lse []float64) {
 	out, lse = make([]float64, B*T*H*D), make([]float64, B*T*H)
 	for b := range B {
 		for h := range H {
@@ -20,6 +35,9 @@ func naive(q, k, v []float32, B, T, H, KV, D int) (out, lse []float64) {
 				at := ((b*T+t)*H + h)
 				p, sum := make([]float64, t+1), 0.0
 				for u := range p {
+					if r := b*T + t; branches.Own != nil && u >= int(branches.Shared[r]) && u < int(branches.Own[r]) {
+						continue
+					}
 					for i := range D {
 						p[u] += float64(q[at*D+i]) * float64(k[((b*T+u)*KV+kv)*D+i]) / math.Sqrt(float64(D))
 					}
@@ -44,7 +62,12 @@ var attentionShapes = []struct{ B, T, H, KV, D int }{
 
 func TestAttentionMatchesItsDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, n := range attentionShapes {
+	for i := range 2 * len(attentionShapes) {
+		n := attentionShapes[i/2]
+		var branches Branches
+		if i%2 == 1 {
+			branches = someBranches(n.B, n.T)
+		}
 		R := n.B * n.T
 		q, k, v := normal(r, R*n.H*n.D), normal(r, R*n.KV*n.D), normal(r, R*n.KV*n.D)
 		out, lse := make([]float32, R*n.H*n.D), make([]float32, R*n.H)
@@ -52,8 +75,8 @@ func TestAttentionMatchesItsDefinition(t *testing.T) {
 		for i := range out {
 			out[i] = float32(math.NaN()) // must be overwritten
 		}
-		AttentionForward(&to, lse, q, k, v, nil, n.B, n.T, Heads{H: n.H, KV: n.KV, D: n.D})
-		wantOut, wantLSE := naive(q, k, v, n.B, n.T, n.H, n.KV, n.D)
+		AttentionForward(&to, lse, q, k, v, nil, branches, n.B, n.T, Heads{H: n.H, KV: n.KV, D: n.D})
+		wantOut, wantLSE := naive(q, k, v, branches, n.B, n.T, n.H, n.KV, n.D)
 		compare := func(name string, got []float32, want []float64) {
 			for i := range want {
 				// A few dozen float32 terms near 1.
@@ -75,7 +98,7 @@ func TestAttentionOfHugeScoresIsFinite(t *testing.T) {
 	}
 	out, lse := make([]float32, T*D), make([]float32, T)
 	to := View(out, T, D)
-	AttentionForward(&to, lse, q, k, v, nil, 1, T, Heads{H: 1, KV: 1, D: D})
+	AttentionForward(&to, lse, q, k, v, nil, Branches{}, 1, T, Heads{H: 1, KV: 1, D: D})
 	// Keys grow by 1000 a row: all the weight is on the newest.
 	if !slices.Equal(out, v) {
 		t.Errorf("AttentionForward with scores of 1e8 gives %v, want the newest values %v", out, v)
@@ -96,11 +119,11 @@ func TestAttentionDecodeHasTheBitsOfAttentionForward(t *testing.T) {
 				copy(v[b*n.T*row:(b*n.T+cut)*row], v[:cut*row])
 			}
 			out, lse := View(make([]float32, R*n.H*n.D), R, n.H*n.D), make([]float32, R*n.H)
-			AttentionForward(&out, lse, q, k, v, nil, n.B, n.T, h)
+			AttentionForward(&out, lse, q, k, v, nil, Branches{}, n.B, n.T, h)
 
 			prefix := make([]KV, n.KV)
 			prompt := View(make([]float32, cut*n.H*n.D), cut, n.H*n.D)
-			AttentionForward(&prompt, nil, q[:cut*n.H*n.D], k[:cut*row], v[:cut*row], prefix, 1, cut, h)
+			AttentionForward(&prompt, nil, q[:cut*n.H*n.D], k[:cut*row], v[:cut*row], prefix, Branches{}, 1, cut, h)
 			paths, tails := make([]Continuation, n.B), MakeKV(n.B*n.KV, n.T-cut, n.D)
 			for b := range paths {
 				paths[b] = Continuation{Prefix: prefix, Tail: tails[b*n.KV : (b+1)*n.KV]}

@@ -110,7 +110,9 @@ func Probabilities(probs []float64, logits []float32, temperature float64) {
 
 // Input is a batch as the model takes it; dropout names its mask, 0 for none.
 func Input(b dataset.Batch, dropout uint64) gpt.Input {
-	return gpt.Input{B: b.B, T: b.T, Tokens: b.Inputs, Cond: b.Cond, Features: b.Features, Dropout: dropout}
+	in := gpt.Input{B: b.B, T: b.T, Tokens: b.Inputs, Cond: b.Cond, Features: b.Features, Dropout: dropout}
+	in.Branches.Shared, in.Branches.Own = b.Shared, b.Own
+	return in
 }
 
 // LogSumExp is ln Σ exp(row), in float64.

@@ -26,9 +26,10 @@ type rl struct {
 	contexts  []dataset.Window
 	val       pathValidation
 
-	// Of the current batch, E·G rows.
-	advantages []float64
-	reward     float64 // mean
+	// Of the current batch.
+	advantages []float64 // (B·T), of the path that a row belongs to
+	drawn      int       // tokens
+	reward     float64   // mean
 	refSpace   gpt.Workspace
 }
 
@@ -49,58 +50,81 @@ func newRL(r Recipe, codec dataset.Codec, streams []*dataset.Stream, m *gpt.Mode
 
 func (s *rl) Steps() int { return s.r.Steps }
 
-// Next draws the groups of a step. Row e·G+i is path i of context e, behind
-// the tokens of that context.
+// Next draws the groups of a step. A window is a tree: the tokens of a context but
+// the last, and behind them a branch for each of the paths, which begins with that
+// last token. So a context runs through the model once, not once for every path. A
+// group that makes too large a tree has several.
 func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Batch, error) {
 	chosen := pick(rng.New(s.r.Seed, rng.Shuffle, s.r.id(), uint64(step)), s.r.Batch, len(s.contexts))
-	T, G := s.r.window(), s.r.Group
-	rows := len(chosen) * G
+	stem, H, G := s.r.ContextLen-1, s.r.Horizon, s.r.Group
+	branches := s.r.branches()
+	T := stem + branches*H
+	windows := len(chosen) * G / branches
+	rows := windows * T
 	b := dataset.Batch{
-		B: rows, T: T,
-		Inputs: make([]int32, rows*T), Targets: make([]int32, rows*T), Weights: make([]float32, rows*T),
-		Cond: make([]int32, rows*T*len(model.Model().Cond)), Features: make([]float32, rows*T*model.Model().Features),
+		B: windows, T: T,
+		Inputs: make([]int32, rows), Targets: make([]int32, rows), Weights: make([]float32, rows),
+		Cond: make([]int32, rows*len(model.Model().Cond)), Features: make([]float32, rows*model.Model().Features),
+		Shared: make([]int32, rows), Own: make([]int32, rows),
 	}
-	s.advantages, s.reward = s.advantages[:0], 0
+	s.advantages, s.drawn, s.reward = make([]float64, rows), len(chosen)*G*H, 0
 	for e, c := range chosen {
 		win := s.contexts[c]
 		stream := s.streams[win.Stream]
 		paths, err := predict.Paths(ctx, model, s.codec, stream, win.From, s.r.ContextLen, gpt.Generation{
-			Paths: G, Steps: s.r.Horizon, Sampler: s.r.Sampler,
+			Paths: G, Steps: H, Sampler: s.r.Sampler,
 			Seed: rng.Hash(s.r.Seed, rng.Rollout, s.r.id(), uint64(step), uint64(e)),
 		})
 		if err != nil {
 			return b, err
 		}
 		rewards, advantages := s.judge(stream, win.From, paths)
-		s.advantages = append(s.advantages, advantages...)
 		for _, r := range rewards {
-			s.reward += r / float64(rows)
+			s.reward += r / float64(len(chosen)*G)
 		}
+		last := win.From - 1 // token of the context
 		for i, p := range paths {
-			row := (e*G + i) * T
-			n := copy(b.Inputs[row:], stream.Tokens[win.Start:win.From])
-			copy(b.Inputs[row+n:], p.Tokens[:s.r.Horizon-1])
-			copy(b.Targets[row+n-1:], p.Tokens)
-			inputs(b.Cond, stream.Cond, p.Cond, row, win.Start, n, len(stream.Tokens))
-			inputs(b.Features, stream.Features, p.Features, row, win.Start, n, len(stream.Tokens))
-			for h := range s.r.Horizon {
-				b.Weights[row+n-1+h] = 1
+			row := (e*G + i) / branches * T // of the tree
+			if i%branches == 0 {
+				copy(b.Inputs[row:], stream.Tokens[win.Start:last])
+				copyRows(b.Cond, row, stream.Cond, win.Start, last, len(stream.Tokens))
+				copyRows(b.Features, row, stream.Features, win.Start, last, len(stream.Tokens))
+				for t := last - win.Start; t < stem; t++ {
+					b.Own[row+t] = int32(t) // padding behind a short context sees itself
+				}
+			}
+			own := stem + i%branches*H
+			row += own
+			b.Inputs[row] = stream.Tokens[last]
+			copy(b.Inputs[row+1:], p.Tokens[:H-1])
+			copy(b.Targets[row:], p.Tokens)
+			copyRows(b.Cond, row, stream.Cond, last, last+1, len(stream.Tokens))
+			copyRows(b.Cond, row+1, p.Cond, 0, H-1, H)
+			copyRows(b.Features, row, stream.Features, last, last+1, len(stream.Tokens))
+			copyRows(b.Features, row+1, p.Features, 0, H-1, H)
+			for h := range H {
+				b.Weights[row+h], b.Shared[row+h], b.Own[row+h] = 1, int32(last-win.Start), int32(own)
+				s.advantages[row+h] = advantages[i]
 			}
 		}
 	}
 	return b, nil
 }
 
-// inputs copies what went in with the n tokens of the context from start on, and
-// with those of a path that is to be followed, to a row of a batch; a stream has
-// it for all of its tokens.
-func inputs[E any](to, stream, path []E, row, start, n, tokens int) {
-	k := len(stream) / tokens
-	if k == 0 {
-		return
+// branches is how many paths of a group make one window: as many as run through the
+// model at once, in trees of one size.
+func (r Recipe) branches() int {
+	n := max(1, min(r.Group, (chunkTokens-r.ContextLen+1)/r.Horizon))
+	for r.Group%n != 0 {
+		n--
 	}
-	at := copy(to[row*k:], stream[start*k:(start+n)*k])
-	copy(to[row*k+at:], path[:len(path)-k])
+	return n
+}
+
+// copyRows copies rows [lo,hi) of the n rows of from to the rows of to from at on.
+func copyRows[E any](to []E, at int, from []E, lo, hi, n int) {
+	k := len(from) / n
+	copy(to[at*k:], from[lo*k:hi*k])
 }
 
 // judge returns the rewards and the advantages of a group of paths that start
@@ -150,7 +174,7 @@ func (s *rl) Loss(sum Measures, dlogits, logits []float32, b dataset.Batch, firs
 	ref := s.reference.Forward(&s.refSpace, predict.Input(b, 0))
 	V := s.reference.Model().Vocab
 	R := b.B * b.T
-	norm := float64(len(s.advantages) * s.r.Horizon)
+	norm := float64(s.drawn)
 	policy, kl, entropy := make([]float64, R), make([]float64, R), make([]float64, R)
 	parallel.For(R, 16, func(lo, hi int) {
 		scratch := newRowScratch(V)
@@ -160,7 +184,7 @@ func (s *rl) Loss(sum Measures, dlogits, logits []float32, b dataset.Batch, firs
 			}
 			at := r * V
 			policy[r], kl[r], entropy[r] = s.row(dlogits[at:at+V], logits[at:at+V], ref[at:at+V],
-				b.Targets[r], s.advantages[first+r/b.T], norm, scratch)
+				b.Targets[r], s.advantages[first*b.T+r], norm, scratch)
 		}
 	})
 	for r := range R {

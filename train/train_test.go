@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/micro-quant/mqc/feature"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/internal/parallel"
+	"github.com/micro-quant/mqc/internal/rng"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
 	"github.com/micro-quant/mqc/tokenizer"
@@ -333,6 +335,102 @@ func TestRLGradientAgainstFiniteDifferences(t *testing.T) {
 		// eps² times a third derivative of order one.
 		if math.Abs(float64(got[k])-want) > 2e-4 {
 			t.Errorf("dlogits[%d] = %v, finite difference %v", k, got[k], want)
+		}
+	}
+}
+
+// What a row of a tree sees is the context and its own path up to there, and the
+// target, the inputs beside it and the advantage are that path's.
+func TestRLWindowsAreTreesOfPaths(t *testing.T) {
+	b, streams := small(t)
+	b.Inputs = dataset.Inputs{Calendar: true, Volume: true}
+	codec := mustCodec(t, b)
+	for i, s := range streams {
+		var err error
+		if streams[i], err = codec.WithInputs(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := b.Model.Config
+	c.Cond, c.Features = b.Inputs.Cond(), b.Inputs.Features()
+	var err error
+	if b.Model, err = gpt.New(c, 1); err != nil {
+		t.Fatal(err)
+	}
+	K, F := len(c.Cond), c.Features
+	ctx, r := context.Background(), recipes()[3]
+	for _, r.Group = range []int{6, 254} { // one tree, and several
+		r.ContextLen, r.Horizon, r.Batch = 12, 8, 3
+		s, err := newRL(r, codec, streams, b.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.contexts = append([]dataset.Window{{Stream: 0, Start: 0, Len: 1 + r.Horizon - 1, From: 1, To: 1 + r.Horizon}}, s.contexts...)[:3]
+		batch, err := s.Next(ctx, b.Runner(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Model.Check(predict.Input(batch, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if many := batch.B > r.Batch; many != (r.Group > 6) || batch.T > chunkTokens {
+			t.Fatalf("group %d: %d windows of %d rows", r.Group, batch.B, batch.T)
+		}
+		row := 0
+		for e, c := range pick(rng.New(r.Seed, rng.Shuffle, r.id(), 0), r.Batch, len(s.contexts)) {
+			win := s.contexts[c]
+			stream := streams[win.Stream]
+			paths, err := predict.Paths(ctx, b.Runner(), codec, stream, win.From, r.ContextLen, gpt.Generation{
+				Paths: r.Group, Steps: r.Horizon, Sampler: r.Sampler, Seed: rng.Hash(r.Seed, rng.Rollout, r.id(), 0, uint64(e)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, advantages := s.judge(stream, win.From, paths)
+			for i, p := range paths {
+				for h, target := range p.Tokens {
+					for row < len(batch.Weights) && batch.Weights[row] == 0 {
+						row++
+					}
+					var seen, cond []int32
+					var features []float32
+					first := row / batch.T * batch.T
+					for u := first; u <= row; u++ {
+						if u < first+int(batch.Shared[row]) || u >= first+int(batch.Own[row]) {
+							seen = append(seen, batch.Inputs[u])
+							cond = append(cond, batch.Cond[u*K:(u+1)*K]...)
+							features = append(features, batch.Features[u*F:(u+1)*F]...)
+						}
+					}
+					want := slices.Concat(stream.Tokens[win.Start:win.From], p.Tokens[:h])
+					if !slices.Equal(cond, slices.Concat(stream.Cond[win.Start*K:win.From*K], p.Cond[:h*K])) ||
+						!slices.Equal(features, slices.Concat(stream.Features[win.Start*F:win.From*F], p.Features[:h*F])) {
+						t.Fatalf("group %d, context %d, path %d, step %d: other inputs beside the tokens", r.Group, e, i, h)
+					}
+					if !slices.Equal(seen, want) || batch.Targets[row] != target || s.advantages[row] != advantages[i] {
+						t.Fatalf("group %d, context %d, path %d, step %d: sees %v before %d with advantage %v, want %v before %d with %v",
+							r.Group, e, i, h, seen, batch.Targets[row], s.advantages[row], want, target, advantages[i])
+					}
+					row++
+				}
+			}
+		}
+		if n := s.drawn; n != r.Batch*r.Group*r.Horizon {
+			t.Errorf("group %d: %d tokens drawn", r.Group, n)
+		}
+		if slices.ContainsFunc(batch.Weights[row:], func(w float32) bool { return w != 0 }) {
+			t.Errorf("group %d: weights behind the last path", r.Group)
+		}
+	}
+}
+
+func TestBranchesOfAWindow(t *testing.T) {
+	for _, c := range []struct{ context, horizon, group, want int }{
+		{128, 32, 16, 16}, {128, 32, 64, 16}, {128, 32, 31, 1}, {128, 32, 2, 2}, {1, 1, 1024, 1024}, {200, 2000, 16, 1},
+	} {
+		r := Recipe{ContextLen: c.context, Horizon: c.horizon, Group: c.group}
+		if got := r.branches(); got != c.want {
+			t.Errorf("%d paths of %d after %d: %d branches in a window, want %d", c.group, c.horizon, c.context, got, c.want)
 		}
 	}
 }

@@ -197,6 +197,9 @@ func slice(b dataset.Batch, lo, hi int, m *gpt.Model) dataset.Batch {
 	if b.Returns != nil {
 		out.Returns = b.Returns[lo*b.T : hi*b.T]
 	}
+	if b.Own != nil {
+		out.Shared, out.Own = b.Shared[lo*b.T:hi*b.T], b.Own[lo*b.T:hi*b.T]
+	}
 	if k := len(m.Cond); k > 0 {
 		out.Cond = b.Cond[lo*b.T*k : hi*b.T*k]
 	}
