@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/micro-quant/mqc/api/apitest"
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/forecast"
+	"github.com/micro-quant/mqc/market"
 )
 
 func place(model string) api.Place { return api.Place{Model: model, Asset: "SYN-01"} }
@@ -203,6 +205,29 @@ func TestErrorsSayWhoseTheyAre(t *testing.T) {
 	_, err := s.Compare(stopped, api.CompareRequest{Place: place(""), Drawing: draw(2, 4, 1), Baseline: "GARCH-t"})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, api.ErrRefused) {
 		t.Errorf("a question that was given up: %v", err)
+	}
+}
+
+// A date that no candle has reached is that of the newest, and the answer says so.
+func TestDatesBeyondTheCandlesAreSaid(t *testing.T) {
+	s := apitest.Service(t, apitest.Given(t).Config())
+	known, err := s.Known(place(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := market.NextTimes(known.Times(), known.Interval, 2)
+	last := known.Candles[len(known.Candles)-1].Time
+	for asOf, late := range map[time.Time]bool{last: false, next[0]: true, next[1].AddDate(5, 0, 0): true} {
+		at := place("")
+		at.AsOf = asOf.Format(time.DateOnly)
+		about, err := s.At(at)
+		if err != nil || !about.From.Equal(last) {
+			t.Fatalf("as of %v: %+v, %v", asOf, about, err)
+		}
+		want := fmt.Sprintf("ends with %s: there is no candle of %s", last.Format(time.DateOnly), asOf.Format(time.DateOnly))
+		if said := slices.ContainsFunc(about.Warnings, func(w string) bool { return strings.Contains(w, want) }); said != late {
+			t.Errorf("as of %v after %v: %q", asOf, last, about.Warnings)
+		}
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 // Known is the series of a place as far as it is known there: at least 2 candles, or
 // it fails with [ErrTooEarly].
 func (s *Service) Known(p Place) (*market.Series, error) {
-	_, known, _, err := s.series(p)
-	return known, err
+	c, err := s.candles(p)
+	return c.known, err
 }
 
 // At describes a place: what is known there, and what the model has seen of what
@@ -53,27 +53,32 @@ func (s *Service) place(p Place) (*question, error) {
 	if !ok {
 		return nil, unknown("no model %q: GET /v1/models lists them", p.Model)
 	}
-	whole, known, posted, err := s.series(p)
+	c, err := s.candles(p)
 	if err != nil {
 		return nil, err
 	}
+	known := c.known
 	at, err := m.At(known)
 	if err != nil {
 		return nil, refused(err)
 	}
 	last, b := known.Candles[len(known.Candles)-1], m.Bundle
-	sight := b.Saw(market.NextTimes(known.Times(), known.Interval, 1)[0])
-	q := &question{model: m, whole: whole, known: known, at: at}
+	next := market.NextTimes(known.Times(), known.Interval, 1)[0]
+	sight := b.Saw(next)
+	q := &question{model: m, whole: c.whole, known: known, at: at}
 	q.about = About{
 		Identity: Identity{
 			Checkpoint: p.Model, SHA256: b.Hash, Trained: b.Build, Version: s.config.Version,
-			Config: Resolved{Model: p.Model, Asset: known.Symbol, CSVSHA256: posted, AsOf: last.Time}, Seed: 1,
+			Config: Resolved{Model: p.Model, Asset: known.Symbol, CSVSHA256: c.posted, AsOf: last.Time}, Seed: 1,
 		},
 		Asset: known.Symbol, Interval: known.Interval.String(), From: last.Time, LastClose: last.Close,
 		InFit: sight.MayBeFitted(), InSelected: sight.Selected != nil, Warnings: []string{}, // JSON has a list
 	}
 	if text := sight.Warning(); text != "" {
 		q.about.warn(p.Model + " " + text)
+	}
+	if len(known.Candles) == len(c.whole.Candles) && next.Before(c.end) {
+		q.about.warn(fmt.Sprintf("%s ends with %s: there is no candle of %s", known.Symbol, last.Time.Format(known.Interval.Layout()), p.AsOf))
 	}
 	fit := b.LastFit()
 	switch {
@@ -86,41 +91,47 @@ func (s *Service) place(p Place) (*question, error) {
 	return q, nil
 }
 
-// series is the asset that a request names, or what it posts, with the hash of that:
-// the whole of it, and as far as it is known.
-func (s *Service) series(p Place) (whole, known *market.Series, posted string, err error) {
+// candles are what a place is of.
+type candles struct {
+	whole, known *market.Series
+	end          time.Time // known is what lies before; zero: all
+	posted       string    // hash of the request's own; empty: those of an asset
+}
+
+// candles looks up the asset that a request names, or reads what it posts.
+func (s *Service) candles(p Place) (c candles, err error) {
 	switch {
 	case p.CSV != "":
-		if whole, _, err = market.ReadText([]byte(p.CSV), "csv", market.Options{}); err != nil {
-			return nil, nil, "", refused(err)
+		if c.whole, _, err = market.ReadText([]byte(p.CSV), "csv", market.Options{}); err != nil {
+			return c, refused(err)
 		}
 		switch {
 		case p.Asset != "":
-			whole.Symbol = p.Asset
-		case whole.Symbol == "csv":
-			whole.Symbol = "posted"
+			c.whole.Symbol = p.Asset
+		case c.whole.Symbol == "csv":
+			c.whole.Symbol = "posted"
 		}
 		hash := sha256.Sum256([]byte(p.CSV))
-		posted = hex.EncodeToString(hash[:])
+		c.posted = hex.EncodeToString(hash[:])
 	case p.Asset == "":
-		return nil, nil, "", refuse("want asset, a name of /v1/assets, or csv, candles")
+		return c, refuse("want asset, a name of /v1/assets, or csv, candles")
 	default:
-		if whole, err = s.asset(p.Asset); err != nil {
-			return nil, nil, "", err
+		if c.whole, err = s.asset(p.Asset); err != nil {
+			return c, err
 		}
 	}
-	end, err := parseEnd("as_of", p.AsOf)
-	if err != nil {
-		return nil, nil, "", err
+	if c.end, err = parseEnd("as_of", p.AsOf); err != nil {
+		return c, err
 	}
-	known = whole
-	if !end.IsZero() {
-		known = whole.Before(end)
+	known := c.whole
+	if !c.end.IsZero() {
+		known = c.whole.Before(c.end)
 	}
 	if n := len(known.Candles); n < 2 {
-		return nil, nil, "", refuse("%s has %d candles until %s, %w: they begin on %s", whole.Symbol, n, p.AsOf, ErrTooEarly, whole.Candles[0].Time.Format(time.DateOnly))
+		return c, refuse("%s has %d candles until %s, %w: they begin on %s", c.whole.Symbol, n, p.AsOf, ErrTooEarly, c.whole.Candles[0].Time.Format(time.DateOnly))
 	}
-	return whole, known, posted, nil
+	c.known = known
+	return c, nil
 }
 
 // minTemperature keeps logits divided by it within the range of numbers.

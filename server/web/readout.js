@@ -147,13 +147,12 @@ export function headline(app) {
   });
   app.on('progress', () => advance(app.progress.paths));
   app.on('answer', () => {
-    const { in_fit: fit, in_selected: selected, identity } = app.answer;
+    const { in_fit: fit, in_selected: selected, identity, warnings } = app.answer;
     status.textContent = `${plural(app.state.paths, 'path')} of ${plural(app.state.horizon, 'candle')}`;
-    seen.hidden = !fit && !selected;
+    const mark = fit ? 'Inside fit: ' : selected ? 'Inside selected: ' : '';
+    seen.hidden = warnings.length === 0;
     seen.className = fit ? 'flag bad' : 'flag';
-    seen.textContent = fit
-      ? `Inside fit: ${identity.checkpoint} was, or may have been, fitted on what follows this date. It knows what came: this is no forecast.`
-      : 'Inside selected: early stopping or calibration has seen what follows this date. It is not an untouched test.';
+    seen.replaceChildren(...warnings.map((w, i) => el('p', null, (i === 0 ? mark : '') + w)));
     byId('identity').textContent = `${identity.checkpoint} · SHA-256 ${identity.sha256.slice(0, 12)} · seed ${identity.seed} · trained by ${identity.trained_by} · served by ${identity.version}`;
   });
   app.on('idle', () => {

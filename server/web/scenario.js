@@ -9,9 +9,6 @@ import { close, range } from './readout.js';
 
 const most = 20; // percent that a slider reaches to each side
 
-// few is how many paths a fan should be worth at least.
-const few = 25;
-
 export function scenario(app, chart, panel) {
   const line = el('input', { type: 'text', id: 'moves', autocomplete: 'off', spellcheck: 'false', placeholder: '-8%, then flat', 'aria-describedby': 'moves-wrong' });
   const wrong = el('p', { id: 'moves-wrong', class: 'note bad', role: 'status' });
@@ -78,6 +75,7 @@ export function scenario(app, chart, panel) {
   app.on('scenario', () => {
     if (!app.scenario) return hide();
     const { conditional, unconditional, surprise, effective, given, last_close: last, interval } = app.scenario;
+    const warnings = app.scenario.warnings.filter((w) => !app.answer.warnings.includes(w)); // those are shown above
     const [if_, else_] = [bandsOf(conditional), bandsOf(unconditional)];
     chart.setFan('scenario', if_);
     const rows = if_.filter(({ step }) => shown(step, if_.length)).map((b) => {
@@ -96,7 +94,7 @@ export function scenario(app, chart, panel) {
         ['Given closes', `${given.map((r) => change(Math.expm1(r), 2)).join(', ')}`],
         ['Volatility to the end', `${percent(conditional.volatility)}, else ${percent(unconditional.volatility)}`],
       ]),
-      ...(effective < few ? [el('p', { class: 'flag' }, `Few paths come this way: the fan rests on ${number(effective, 1)}. Draw more paths, or give smaller moves, before you lean on its edges.`)] : []),
+      ...warnings.map((w) => el('p', { class: 'flag' }, w)),
       table('The forecast given these closes beside the one without', ['Step', 'Date', 'P(up) if', 'else', 'Median if', 'else', '80% if', 'else'], rows),
       el('p', { class: 'note' }, 'The surprise is −ln of the joint density of the given log returns: one more nat is e times less likely; usual days can lie below zero.'),
     );
