@@ -74,7 +74,11 @@ func (a *app) runBenchServe(c *cobra.Command, f *benchServeFlags) error {
 	m.Time, m.Seed = time.Duration(f.seconds*float64(time.Second)), a.seed
 	var err error
 	if f.checkpoint != "" {
-		if m.Server.Models, err = a.askedModels(c, []string{f.checkpoint}, filepath.Dir(f.checkpoint), ""); err == nil {
+		precision := f.precision
+		if !c.Flags().Changed("precision") {
+			precision = "" // its own
+		}
+		if m.Server.Models, err = a.askedModels(c, []string{f.checkpoint}, filepath.Dir(f.checkpoint), precision); err == nil {
 			m.Server.Series, _, err = market.ReadDir(f.data)
 		}
 	} else {
