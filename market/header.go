@@ -53,6 +53,18 @@ var nameRanks = func() map[string]map[string]int {
 	return ranks
 }()
 
+// needsRows reports whether rows decide which of several columns with such names are
+// read.
+func needsRows(header string) bool {
+	name := columnName(header)
+	for _, field := range []string{"time", "clock", "volume"} {
+		if _, is := nameRanks[name][field]; is {
+			return true
+		}
+	}
+	return strings.HasPrefix(name, "volume")
+}
+
 // columnName brings a header cell to the spelling of fieldNames: lower case,
 // without signs, numbers in front, units in brackets, and the words price and
 // Kurs after a name.

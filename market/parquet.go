@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -79,7 +80,7 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 	t := newTable(path, o)
 	t.symbol, _ = file.Lookup(symbolKey)
 	t.grow(int(min(file.NumRows(), size))) // of which the file says the first
-	if err := t.readColumns(file, r, size); err != nil {
+	if err := t.readColumns(&parquetFile{File: file, columns: file.Root().Columns(), check: newPageCheck(r, size), checked: map[[2]int]bool{}}); err != nil {
 		return fail(err)
 	}
 	s, err = t.series(&report)
@@ -105,112 +106,99 @@ func checkColumns(file *parquet.File, size int64) error {
 	return nil
 }
 
-// readColumns reads the columns one after the other, of each row group, once their
-// pages are checked in the file itself.
-func (t *table) readColumns(file *parquet.File, r io.ReaderAt, size int64) error {
-	columns := file.Root().Columns()
-	header := make([]string, len(columns))
-	for i, c := range columns {
+// parquetFile is a file whose pages are checked before the library decodes them.
+type parquetFile struct {
+	*parquet.File
+	columns []*parquet.Column // of the first level
+	check   *pageCheck
+	checked map[[2]int]bool // row group and column
+}
+
+// each visits the values that a column has in a row group.
+func (f *parquetFile) each(group, column int, visit func(i int, v parquet.Value) error) error {
+	g, c := f.RowGroups()[group], f.columns[column]
+	if at := [2]int{group, column}; !f.checked[at] {
+		f.checked[at] = true
+		meta := &f.Metadata().RowGroups[group].Columns[c.Index()].MetaData
+		if err := f.check.chunk(meta, c.Optional(), g.NumRows()); err != nil {
+			return fmt.Errorf("%w: Parquet: column %s: %w", ErrNotCandles, c.Name(), err)
+		}
+	}
+	return eachValue(g.ColumnChunks()[c.Index()], g.NumRows(), visit)
+}
+
+// errEnough ends a visit of values early.
+var errEnough = errors.New("enough")
+
+// first are the first values of a column in a row group as text, at most n.
+func (f *parquetFile) first(group, column, n int) (texts []string, err error) {
+	text := textOf(f.columns[column])
+	err = f.each(group, column, func(_ int, v parquet.Value) error {
+		if texts = append(texts, text(v)); len(texts) == n {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && err != errEnough {
+		return nil, err
+	}
+	return texts, nil
+}
+
+// layout finds the columns by their names and, as in a text, by their first rows.
+func (f *parquetFile) layout() (layout, error) {
+	header := make([]string, len(f.columns))
+	for i, c := range f.columns {
 		if c.Leaf() && !c.Repeated() {
 			header[i] = c.Name()
 		}
 	}
 	if len(header) > maxWidth {
-		return fmt.Errorf("%w: more than %d columns", ErrNotCandles, maxWidth)
+		return layout{}, fmt.Errorf("%w: more than %d columns", ErrNotCandles, maxWidth)
 	}
-	at, err := namedLayout(header, 0, nil)
+	var rows [][]string
+	group := slices.IndexFunc(f.RowGroups(), func(g parquet.RowGroup) bool { return g.NumRows() > 0 })
+	for i, name := range header {
+		if group < 0 || name == "" || !needsRows(name) {
+			continue
+		}
+		texts, err := f.first(group, i, 64)
+		if err != nil {
+			return layout{}, err
+		}
+		for k, text := range texts {
+			if k == len(rows) {
+				rows = append(rows, make([]string, len(header)))
+			}
+			rows[k][i] = text
+		}
+	}
+	at, err := namedLayout(header, 0, rows)
 	var incomplete *errHeader
 	if errors.As(err, &incomplete) {
-		return fmt.Errorf("%w: %s", ErrNotCandles, incomplete.message)
-	} else if err != nil {
+		return at, fmt.Errorf("%w: %s", ErrNotCandles, incomplete.message)
+	}
+	return at, err
+}
+
+// readColumns reads the columns one after the other, of each row group.
+func (t *table) readColumns(f *parquetFile) error {
+	at, err := f.layout()
+	if err != nil {
 		return err
 	}
 	if t.options.Adjust && at.adjusted < 0 {
 		return errors.New("no column for adjusted closes")
 	}
 	var clock *clock
-	used := []int{at.time, at.open, at.high, at.low, at.close, at.volume, at.ticker}
-	if t.options.Adjust {
-		used = append(used, at.adjusted)
-	}
-	check := newPageCheck(r, size)
-	for k, group := range file.RowGroups() {
-		for _, i := range used {
-			if i < 0 {
-				continue
-			}
-			c := columns[i]
-			meta := &file.Metadata().RowGroups[k].Columns[c.Index()].MetaData
-			if err := check.chunk(meta, c.Optional(), group.NumRows()); err != nil {
-				return fmt.Errorf("%w: Parquet: column %s: %w", ErrNotCandles, c.Name(), err)
-			}
-		}
-		base, rows := len(t.candles), group.NumRows()
-		chunks := group.ColumnChunks()
-		column := func(i int) parquet.ColumnChunk { return chunks[columns[i].Index()] }
+	for group := range f.RowGroups() {
 		if clock == nil {
-			if clock, err = columnClock(columns[at.time], column(at.time), rows, t.options); err != nil {
+			if clock, err = f.newClock(group, at, t.options); err != nil {
 				return err
 			}
 		}
-		toTime, err := t.columnTime(columns[at.time], clock)
-		if err != nil {
+		if err := t.readGroup(f, group, at, clock); err != nil {
 			return err
-		}
-		err = eachValue(column(at.time), rows, func(i int, v parquet.Value) error {
-			c := Candle{Volume: math.NaN()}
-			if c.Time, err = toTime(v); err != nil {
-				return fmt.Errorf("row %d: time: %w", base+i+1, err)
-			}
-			t.candles = append(t.candles, c)
-			t.lines = append(t.lines, int32(base+i+1))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if t.options.Adjust {
-			t.adjusted = append(t.adjusted, make([]float64, rows)...)
-		}
-		for _, f := range []struct {
-			field  string
-			column int
-			of     func(i int) *float64
-		}{
-			{"open", at.open, func(i int) *float64 { return &t.candles[i].Open }},
-			{"high", at.high, func(i int) *float64 { return &t.candles[i].High }},
-			{"low", at.low, func(i int) *float64 { return &t.candles[i].Low }},
-			{"close", at.close, func(i int) *float64 { return &t.candles[i].Close }},
-			{"volume", at.volume, func(i int) *float64 { return &t.candles[i].Volume }},
-			{"adjusted close", at.adjusted, func(i int) *float64 { return &t.adjusted[i] }},
-		} {
-			if f.column < 0 || f.field == "adjusted close" && !t.options.Adjust {
-				continue
-			}
-			err := eachValue(column(f.column), rows, func(i int, v parquet.Value) (err error) {
-				*f.of(base + i), err = number(v)
-				return err
-			})
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.field, err)
-			}
-		}
-		if at.ticker >= 0 {
-			err := eachValue(column(at.ticker), rows, func(i int, v parquet.Value) error {
-				if v.Kind() != parquet.ByteArray {
-					return nil // a number is no symbol
-				}
-				if t.symbol == "" {
-					t.symbol = string(v.ByteArray())
-				}
-				if symbol := string(v.ByteArray()); symbol != t.symbol {
-					return fmt.Errorf("row %d: ticker: %q after %q, want one asset in a file", base+i+1, clip(symbol), clip(t.symbol))
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
 		}
 	}
 	if clock == nil {
@@ -219,8 +207,104 @@ func (t *table) readColumns(file *parquet.File, r io.ReaderAt, size int64) error
 	if clock.pending {
 		return errDateOrder
 	}
-	t.byZone = clock.zoned || clock.form == formEpoch || isInstant(columns[at.time])
+	t.byZone = clock.zoned || clock.form == formEpoch || at.clock < 0 && isInstant(f.columns[at.time])
 	return nil
+}
+
+// newClock learns from the first times of a row group what they are, where the type of
+// the column does not tell.
+func (f *parquetFile) newClock(group int, at layout, o Options) (*clock, error) {
+	if at.clock < 0 && typedTime(f.columns[at.time]) != nil {
+		return newClock(nil, o.DateOrder)
+	}
+	const enough = 512
+	times, err := f.first(group, at.time, enough)
+	if err != nil {
+		return nil, err
+	}
+	if at.clock >= 0 {
+		clocks, err := f.first(group, at.clock, enough)
+		if err != nil {
+			return nil, err
+		}
+		for i, text := range clocks {
+			times[i] += " " + text
+		}
+	}
+	return newClock(times, o.DateOrder)
+}
+
+// readGroup reads the candles of one row group.
+func (t *table) readGroup(f *parquetFile, group int, at layout, clock *clock) error {
+	base, rows := len(t.candles), int(f.RowGroups()[group].NumRows())
+	toTime, err := t.columnTime(f.columns[at.time], clock)
+	if err != nil {
+		return err
+	}
+	if at.clock >= 0 {
+		clocks, err := f.first(group, at.clock, rows)
+		if err != nil {
+			return err
+		}
+		date, i := textOf(f.columns[at.time]), -1
+		toTime = func(v parquet.Value) (time.Time, error) {
+			i++
+			return t.timeOf(clock, date(v)+" "+clocks[i])
+		}
+	}
+	err = f.each(group, at.time, func(i int, v parquet.Value) (err error) {
+		c := Candle{Volume: math.NaN()}
+		if c.Time, err = toTime(v); err != nil {
+			return fmt.Errorf("row %d: time: %w", base+i+1, err)
+		}
+		t.candles = append(t.candles, c)
+		t.lines = append(t.lines, int32(base+i+1))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if t.options.Adjust {
+		t.adjusted = append(t.adjusted, make([]float64, rows)...)
+	}
+	for _, c := range []struct {
+		field  string
+		column int
+		of     func(i int) *float64
+	}{
+		{"open", at.open, func(i int) *float64 { return &t.candles[i].Open }},
+		{"high", at.high, func(i int) *float64 { return &t.candles[i].High }},
+		{"low", at.low, func(i int) *float64 { return &t.candles[i].Low }},
+		{"close", at.close, func(i int) *float64 { return &t.candles[i].Close }},
+		{"volume", at.volume, func(i int) *float64 { return &t.candles[i].Volume }},
+		{"adjusted close", at.adjusted, func(i int) *float64 { return &t.adjusted[i] }},
+	} {
+		if c.column < 0 || c.field == "adjusted close" && !t.options.Adjust {
+			continue
+		}
+		err := f.each(group, c.column, func(i int, v parquet.Value) (err error) {
+			*c.of(base + i), err = number(v)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.field, err)
+		}
+	}
+	if at.ticker < 0 {
+		return nil
+	}
+	return f.each(group, at.ticker, func(i int, v parquet.Value) error {
+		if v.Kind() != parquet.ByteArray {
+			return nil // a number is no symbol
+		}
+		if t.symbol == "" {
+			t.symbol = string(v.ByteArray())
+		}
+		if symbol := string(v.ByteArray()); symbol != t.symbol {
+			return fmt.Errorf("row %d: ticker: %q after %q, want one asset in a file", base+i+1, clip(symbol), clip(t.symbol))
+		}
+		return nil
+	})
 }
 
 // isInstant reports whether a column holds times in UTC, and not those that some
@@ -297,24 +381,50 @@ func number(v parquet.Value) (float64, error) {
 	return 0, fmt.Errorf("the column holds %s, want numbers", v.Kind())
 }
 
-// columnClock learns from the first values of a column without a type for
-// times what they are.
-func columnClock(column *parquet.Column, chunk parquet.ColumnChunk, rows int64, o Options) (*clock, error) {
-	if typedTime(column) != nil {
-		return newClock(nil, o.DateOrder)
-	}
-	var samples []string
-	errEnough := errors.New("enough")
-	err := eachValue(chunk, rows, func(_ int, v parquet.Value) error {
-		if samples = append(samples, v.String()); len(samples) == 512 {
-			return errEnough
+// textOf writes the values of a column as a text would have them: of a time its date
+// alone where it is midnight.
+func textOf(column *parquet.Column) func(parquet.Value) string {
+	if at := typedTime(column); at != nil {
+		return func(v parquet.Value) string {
+			switch at := at(v); {
+			case v.IsNull():
+				return ""
+			case at.Equal(at.Truncate(24 * time.Hour)):
+				return at.Format(time.DateOnly)
+			default:
+				return at.Format("2006-01-02 15:04:05.999999999")
+			}
 		}
-		return nil
-	})
-	if err != nil && err != errEnough {
-		return nil, err
 	}
-	return newClock(samples, o.DateOrder)
+	if unit := timeOfDay(column); unit > 0 {
+		return func(v parquet.Value) string {
+			if v.IsNull() {
+				return ""
+			}
+			return time.Time{}.Add(time.Duration(v.Int64()) * unit).Format("15:04:05.999999999")
+		}
+	}
+	return parquet.Value.String
+}
+
+// timeOfDay is the unit of a column whose type says that it holds times of a day; 0:
+// it does not.
+func timeOfDay(column *parquet.Column) time.Duration {
+	logical := column.Type().LogicalType()
+	if logical == nil {
+		return 0
+	}
+	clock, isClock := logical.Value.(*format.TimeType)
+	if !isClock {
+		return 0
+	}
+	switch clock.Unit.Value.(type) {
+	case *format.MilliSeconds:
+		return time.Millisecond
+	case *format.MicroSeconds:
+		return time.Microsecond
+	}
+	return time.Nanosecond
 }
 
 // columnTime says how the values of a column become times.

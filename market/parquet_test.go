@@ -174,3 +174,48 @@ func TestParquetInstantsKeepTheirZone(t *testing.T) {
 		t.Errorf("%v, %v, want %v", got, err, s)
 	}
 }
+
+// Date and time of day may stand apart, in whatever types, and of two volumes the one
+// that is not always 0 is read, as in text.
+func TestParquetDateAndClockApart(t *testing.T) {
+	type textClock struct {
+		Date                   string `parquet:"<DATE>"`
+		Clock                  string `parquet:"<TIME>"`
+		Open, High, Low, Close float64
+		Volume                 int64 `parquet:"<VOL>"`
+		Ticks                  int64 `parquet:"<TICKVOL>"`
+	}
+	type typedClock struct {
+		Clock                  int64 `parquet:"time,time(microsecond)"`
+		Date                   int32 `parquet:"date,date"`
+		Open, High, Low, Close float64
+		Volume                 int64
+	}
+	type midnightClock struct {
+		Date                   time.Time `parquet:"Date,timestamp(nanosecond)"`
+		Clock                  string    `parquet:"Time,optional"`
+		Open, High, Low, Close float64
+		Volume                 int64
+	}
+	want := dailyCandles(40)
+	for i := range want {
+		want[i].Time = day(2024, 1, 2).AddDate(0, 0, i/7).Add(time.Duration(9+i%7) * time.Hour)
+	}
+	midnight := func(c Candle) time.Time { return c.Time.Truncate(24 * time.Hour) }
+	for name, file := range map[string][]byte{
+		"text": writeRows(t, want, func(c Candle) textClock {
+			return textClock{c.Time.Format("2006.01.02"), c.Time.Format("15:04:05"), c.Open, c.High, c.Low, c.Close, 0, int64(c.Volume)}
+		}),
+		"types": writeRows(t, want, func(c Candle) typedClock {
+			return typedClock{c.Time.Sub(midnight(c)).Microseconds(), int32(c.Time.Unix() / (24 * 3600)), c.Open, c.High, c.Low, c.Close, int64(c.Volume)}
+		}),
+		"midnight and text": writeRows(t, want, func(c Candle) midnightClock {
+			return midnightClock{midnight(c), c.Time.Format("15:04"), c.Open, c.High, c.Low, c.Close, int64(c.Volume)}
+		}),
+	} {
+		s, _, err := readBytes(file, "X.parquet")
+		if err != nil || s.Interval != Hour || !sameCandles(s.Candles, want) {
+			t.Errorf("%s: %v, %v", name, s, err)
+		}
+	}
+}
