@@ -115,6 +115,7 @@ func FuzzReadParquet(f *testing.F) {
 		f.Add(writeRows(f, few, toDictRow, option))
 		f.Add(writeRows(f, few, toDeltaRow, option))
 		f.Add(writeRows(f, few, toDictRow, option, parquet.Compression(&parquet.Snappy)))
+		f.Add(writeRows(f, few, toDictRow, option, parquet.Compression(&parquet.Gzip), parquet.MaxRowsPerRowGroup(8)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if !bytes.HasPrefix(file, []byte("PAR1")) {

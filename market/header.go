@@ -53,16 +53,29 @@ var nameRanks = func() map[string]map[string]int {
 	return ranks
 }()
 
-// needsRows reports whether rows decide which of several columns with such names are
-// read.
-func needsRows(header string) bool {
-	name := columnName(header)
-	for _, field := range []string{"time", "clock", "volume"} {
-		if _, is := nameRanks[name][field]; is {
-			return true
+// rivals are the columns of which rows decide which is read: those that by their names
+// could be the time or its clock, and those that could be the volume, where there are
+// several.
+func rivals(header []string) (columns []int) {
+	var times, volumes []int
+	for i, cell := range header {
+		name := columnName(cell)
+		_, isTime := nameRanks[name]["time"]
+		_, isClock := nameRanks[name]["clock"]
+		_, isVolume := nameRanks[name]["volume"]
+		switch {
+		case isTime || isClock:
+			times = append(times, i)
+		case isVolume || strings.HasPrefix(name, "volume"):
+			volumes = append(volumes, i)
 		}
 	}
-	return strings.HasPrefix(name, "volume")
+	for _, several := range [][]int{times, volumes} {
+		if len(several) > 1 {
+			columns = append(columns, several...)
+		}
+	}
+	return columns
 }
 
 // columnName brings a header cell to the spelling of fieldNames: lower case,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/big"
 	"slices"
 	"time"
 
@@ -77,10 +78,15 @@ func readParquet(r io.ReaderAt, size int64, path string, o Options) (s *Series, 
 	if err := checkColumns(file, size); err != nil {
 		return fail(err)
 	}
+	check, err := newPageCheck(r, size)
+	if err != nil {
+		return fail(err)
+	}
+	defer check.close()
 	t := newTable(path, o)
 	t.symbol, _ = file.Lookup(symbolKey)
 	t.grow(int(min(file.NumRows(), size))) // of which the file says the first
-	if err := t.readColumns(&parquetFile{File: file, columns: file.Root().Columns(), check: newPageCheck(r, size), checked: map[[2]int]bool{}}); err != nil {
+	if err := t.readColumns(&parquetFile{file, file.Root().Columns(), check, map[[2]int]error{}}); err != nil {
 		return fail(err)
 	}
 	s, err = t.series(&report)
@@ -111,20 +117,48 @@ type parquetFile struct {
 	*parquet.File
 	columns []*parquet.Column // of the first level
 	check   *pageCheck
-	checked map[[2]int]bool // row group and column
+	checked map[[2]int]error // of a row group and a column
 }
 
 // each visits the values that a column has in a row group.
 func (f *parquetFile) each(group, column int, visit func(i int, v parquet.Value) error) error {
-	g, c := f.RowGroups()[group], f.columns[column]
-	if at := [2]int{group, column}; !f.checked[at] {
-		f.checked[at] = true
-		meta := &f.Metadata().RowGroups[group].Columns[c.Index()].MetaData
-		if err := f.check.chunk(meta, c.Optional(), g.NumRows()); err != nil {
-			return fmt.Errorf("%w: Parquet: column %s: %w", ErrNotCandles, c.Name(), err)
-		}
+	at := [2]int{group, column}
+	err, known := f.checked[at]
+	if !known {
+		err = f.checkChunk(group, f.columns[column])
+		f.checked[at] = err
 	}
-	return eachValue(g.ColumnChunks()[c.Index()], g.NumRows(), visit)
+	if err != nil {
+		return err
+	}
+	g := f.RowGroups()[group]
+	return eachValue(g.ColumnChunks()[f.columns[column].Index()], g.NumRows(), visit)
+}
+
+// checkChunk refuses what the library cannot decode with bounds: of values, their
+// kind; of pages, what they say of themselves.
+func (f *parquetFile) checkChunk(group int, c *parquet.Column) error {
+	width := 0
+	switch kind := c.Type().Kind(); kind {
+	case parquet.FixedLenByteArray:
+		if width = c.Type().Length(); decimalOf(c) == nil || width < 1 || width > 16 {
+			return fmt.Errorf("column %s holds %s, want numbers, texts or times", c.Name(), kind)
+		}
+	case parquet.Boolean:
+		return fmt.Errorf("column %s holds %s, want numbers, texts or times", c.Name(), kind)
+	}
+	groups, i := f.Metadata().RowGroups, c.Index()
+	meta := &groups[group].Columns[i].MetaData
+	if meta.Codec != groups[0].Columns[i].MetaData.Codec { // the library unpacks all by the first
+		return fmt.Errorf("column %s: compression that changes %w", c.Name(), errForeign)
+	}
+	err := f.check.chunk(meta, c.Optional(), width, groups[group].NumRows)
+	if errors.Is(err, errForeign) {
+		return fmt.Errorf("column %s: %w", c.Name(), err)
+	} else if err != nil {
+		return fmt.Errorf("%w: Parquet: column %s: %w", ErrNotCandles, c.Name(), err)
+	}
+	return nil
 }
 
 // errEnough ends a visit of values early.
@@ -145,7 +179,8 @@ func (f *parquetFile) first(group, column, n int) (texts []string, err error) {
 	return texts, nil
 }
 
-// layout finds the columns by their names and, as in a text, by their first rows.
+// layout finds the columns by their names and, where several could be the same field,
+// by their first rows, as in a text.
 func (f *parquetFile) layout() (layout, error) {
 	header := make([]string, len(f.columns))
 	for i, c := range f.columns {
@@ -157,14 +192,14 @@ func (f *parquetFile) layout() (layout, error) {
 		return layout{}, fmt.Errorf("%w: more than %d columns", ErrNotCandles, maxWidth)
 	}
 	var rows [][]string
-	group := slices.IndexFunc(f.RowGroups(), func(g parquet.RowGroup) bool { return g.NumRows() > 0 })
-	for i, name := range header {
-		if group < 0 || name == "" || !needsRows(name) {
-			continue
+	group := f.firstRows()
+	for _, i := range rivals(header) {
+		if group < 0 {
+			break
 		}
 		texts, err := f.first(group, i, 64)
 		if err != nil {
-			return layout{}, err
+			continue // nothing speaks for it; it is refused if it is chosen all the same
 		}
 		for k, text := range texts {
 			if k == len(rows) {
@@ -181,6 +216,11 @@ func (f *parquetFile) layout() (layout, error) {
 	return at, err
 }
 
+// firstRows is the first row group that has any; −1: none does.
+func (f *parquetFile) firstRows() int {
+	return slices.IndexFunc(f.RowGroups(), func(g parquet.RowGroup) bool { return g.NumRows() > 0 })
+}
+
 // readColumns reads the columns one after the other, of each row group.
 func (t *table) readColumns(f *parquetFile) error {
 	at, err := f.layout()
@@ -190,19 +230,21 @@ func (t *table) readColumns(f *parquetFile) error {
 	if t.options.Adjust && at.adjusted < 0 {
 		return errors.New("no column for adjusted closes")
 	}
-	var clock *clock
-	for group := range f.RowGroups() {
-		if clock == nil {
-			if clock, err = f.newClock(group, at, t.options); err != nil {
-				return err
-			}
+	first := f.firstRows()
+	if first < 0 {
+		return nil
+	}
+	clock, err := f.newClock(first, at, t.options)
+	if err != nil {
+		return err
+	}
+	for group, g := range f.RowGroups() {
+		if g.NumRows() == 0 {
+			continue
 		}
 		if err := t.readGroup(f, group, at, clock); err != nil {
 			return err
 		}
-	}
-	if clock == nil {
-		return nil
 	}
 	if clock.pending {
 		return errDateOrder
@@ -249,6 +291,9 @@ func (t *table) readGroup(f *parquetFile, group int, at layout, clock *clock) er
 		date, i := textOf(f.columns[at.time]), -1
 		toTime = func(v parquet.Value) (time.Time, error) {
 			i++
+			if v.IsNull() || clocks[i] == "" {
+				return time.Time{}, errors.New("missing")
+			}
 			return t.timeOf(clock, date(v)+" "+clocks[i])
 		}
 	}
@@ -282,21 +327,19 @@ func (t *table) readGroup(f *parquetFile, group int, at layout, clock *clock) er
 		if c.column < 0 || c.field == "adjusted close" && !t.options.Adjust {
 			continue
 		}
+		decimal := decimalOf(f.columns[c.column])
 		err := f.each(group, c.column, func(i int, v parquet.Value) (err error) {
-			*c.of(base + i), err = number(v)
+			*c.of(base + i), err = number(v, decimal)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.field, err)
 		}
 	}
-	if at.ticker < 0 {
-		return nil
+	if at.ticker < 0 || f.columns[at.ticker].Type().Kind() != parquet.ByteArray {
+		return nil // a number is no symbol
 	}
 	return f.each(group, at.ticker, func(i int, v parquet.Value) error {
-		if v.Kind() != parquet.ByteArray {
-			return nil // a number is no symbol
-		}
 		if t.symbol == "" {
 			t.symbol = string(v.ByteArray())
 		}
@@ -339,8 +382,9 @@ func eachValue(chunk parquet.ColumnChunk, rows int64, visit func(i int, v parque
 			var k int
 			k, err = reader.ReadValues(values)
 			for _, v := range values[:k] {
-				if int64(n) >= rows {
-					break
+				if int64(n) == rows {
+					parquet.Release(page)
+					return fmt.Errorf("%w: Parquet: more values in a column than its %d rows", ErrNotCandles, rows)
 				}
 				if err := visit(n, v); err != nil {
 					parquet.Release(page)
@@ -363,22 +407,48 @@ func eachValue(chunk parquet.ColumnChunk, rows int64, visit func(i int, v parque
 	return nil
 }
 
-// number is the value of a numeric column; null is NaN.
-func number(v parquet.Value) (float64, error) {
+// decimalOf is the type of a column of decimal numbers; nil: they are no such numbers.
+func decimalOf(column *parquet.Column) *format.DecimalType {
+	if logical := column.Type().LogicalType(); logical != nil {
+		decimal, _ := logical.Value.(*format.DecimalType)
+		return decimal
+	}
+	return nil
+}
+
+// number is the value of a numeric column, of decimal numbers where a type for them is
+// given; null is NaN.
+func number(v parquet.Value, decimal *format.DecimalType) (float64, error) {
 	if v.IsNull() {
 		return math.NaN(), nil
 	}
-	switch v.Kind() {
-	case parquet.Double:
+	var n *big.Int
+	switch kind := v.Kind(); {
+	case kind == parquet.Double:
 		return v.Double(), nil
-	case parquet.Float:
+	case kind == parquet.Float:
 		return float64(v.Float()), nil
-	case parquet.Int32:
+	case kind == parquet.Int32 && decimal == nil:
 		return float64(v.Int32()), nil
-	case parquet.Int64:
+	case kind == parquet.Int64 && decimal == nil:
 		return float64(v.Int64()), nil
+	case kind == parquet.Int32:
+		n = big.NewInt(int64(v.Int32()))
+	case kind == parquet.Int64:
+		n = big.NewInt(v.Int64())
+	case decimal != nil: // bytes, the highest first, in two's complement
+		b := v.ByteArray()
+		if n = new(big.Int).SetBytes(b); len(b) > 0 && b[0] >= 1<<7 {
+			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
+		}
+	default:
+		return 0, fmt.Errorf("the column holds %s, want numbers", kind)
 	}
-	return 0, fmt.Errorf("the column holds %s, want numbers", v.Kind())
+	if decimal.Scale < 0 || decimal.Scale > 38 || n.BitLen() > 128 {
+		return 0, fmt.Errorf("decimal numbers of %d places, want at most 38", decimal.Scale)
+	}
+	x, _ := new(big.Rat).SetFrac(n, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimal.Scale)), nil)).Float64()
+	return x, nil
 }
 
 // textOf writes the values of a column as a text would have them: of a time its date
@@ -404,7 +474,12 @@ func textOf(column *parquet.Column) func(parquet.Value) string {
 			return time.Time{}.Add(time.Duration(v.Int64()) * unit).Format("15:04:05.999999999")
 		}
 	}
-	return parquet.Value.String
+	return func(v parquet.Value) string {
+		if v.IsNull() {
+			return ""
+		}
+		return v.String()
+	}
 }
 
 // timeOfDay is the unit of a column whose type says that it holds times of a day; 0:

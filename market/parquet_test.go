@@ -219,3 +219,22 @@ func TestParquetDateAndClockApart(t *testing.T) {
 		}
 	}
 }
+
+// Of columns that could be the same field, one that cannot be read is not chosen, and
+// what is null counts as missing.
+func TestParquetRivalColumns(t *testing.T) {
+	type row struct {
+		Index                  bool      `parquet:"index"`
+		Time                   time.Time `parquet:"timestamp,timestamp"`
+		Open, High, Low, Close float64
+		Volume                 *int64 `parquet:"volume,optional"`
+		Ticks                  int64  `parquet:"tick volume"`
+	}
+	want := dailyCandles(5)
+	file := writeRows(t, want, func(c Candle) row {
+		return row{true, c.Time, c.Open, c.High, c.Low, c.Close, nil, int64(c.Volume)}
+	})
+	if s, _, err := readBytes(file, "X.parquet"); err != nil || !sameCandles(s.Candles, want) {
+		t.Errorf("%v, %v", s, err)
+	}
+}
