@@ -193,7 +193,7 @@ func (s *Service) Scenario(ctx context.Context, r ScenarioRequest) (*Scenario, e
 	if math.IsNaN(surprise) || math.IsInf(surprise, 0) {
 		return nil, refuse("returns %.4g: %w: ask for smaller ones", given, ErrImpossible)
 	}
-	if effective < float64(r.Paths)/10 {
+	if effective < max(float64(r.Paths)/10, min(fewPaths, float64(r.Paths)/2)) {
 		q.about.warn(fmt.Sprintf("the %d paths are worth %.0f of equal weight: draw more for a steadier answer", r.Paths, effective))
 	}
 	return &Scenario{
@@ -201,6 +201,9 @@ func (s *Service) Scenario(ctx context.Context, r ScenarioRequest) (*Scenario, e
 		Conditional: fanOf(bound, r.ReturnPaths), Unconditional: q.calibrated(free, r.ReturnPaths), Realised: q.realised(),
 	}, nil
 }
+
+// fewPaths are too few of equal weight for the edges of a fan.
+const fewPaths = 25
 
 // Probability counts the paths whose last close is where it is asked for.
 func (s *Service) Probability(ctx context.Context, r ProbabilityRequest) (*Probability, error) {

@@ -77,7 +77,7 @@ func (s *Service) place(p Place) (*question, error) {
 	if text := sight.Warning(); text != "" {
 		q.about.warn(p.Model + " " + text)
 	}
-	if len(known.Candles) == len(c.whole.Candles) && next.Before(c.end) {
+	if last.Time.Before(c.asked) && next.Before(c.end) {
 		q.about.warn(fmt.Sprintf("%s ends with %s: there is no candle of %s", known.Symbol, last.Time.Format(known.Interval.Layout()), p.AsOf))
 	}
 	fit := b.LastFit()
@@ -94,7 +94,7 @@ func (s *Service) place(p Place) (*question, error) {
 // candles are what a place is of.
 type candles struct {
 	whole, known *market.Series
-	end          time.Time // known is what lies before; zero: all
+	asked, end   time.Time // of as_of: its first instant, and that which is not known; zero: none
 	posted       string    // hash of the request's own; empty: those of an asset
 }
 
@@ -121,6 +121,9 @@ func (s *Service) candles(p Place) (c candles, err error) {
 		}
 	}
 	if c.end, err = parseEnd("as_of", p.AsOf); err != nil {
+		return c, err
+	}
+	if c.asked, err = parseStart("as_of", p.AsOf); err != nil {
 		return c, err
 	}
 	known := c.whole

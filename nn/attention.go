@@ -40,7 +40,7 @@ func (c *KV) Append(k, v []float32) {
 // from Own up to t itself, where Shared ≤ Own ≤ t. Nil slices: to all rows up to t.
 type Branches struct{ Shared, Own []int32 } // (B·T)
 
-// hide takes the rows that another branch has out of the scores of a row.
+// hide takes the rows that a row does not see out of its scores.
 func (b Branches) hide(s []float32, row int) {
 	if b.Own == nil {
 		return

@@ -32,7 +32,7 @@ func Needs(c gpt.Config, p gpt.Precision, average bool) Need {
 	layer := element*7*C + 4*qkv // norms, attention and MLP; queries, keys and values
 	shared := 4*(2*C+2*W) + element*C
 	backward := 4*(3*C+qkv) + element*(W+C+qkv+4*C)
-	rows := int64(ChunkRows(c.SeqLen) * c.SeqLen)
+	rows := int64(max(chunkTokens, c.SeqLen))
 	memory += rows * (int64(c.Layers)*layer + shared + backward)
 
 	return Need{Memory: memory + program, Disk: (2*saved + 1) * weights}

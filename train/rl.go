@@ -28,7 +28,7 @@ type rl struct {
 
 	// Of the current batch.
 	advantages []float64 // (B·T), of the path that a row belongs to
-	drawn      int       // tokens
+	drawn      int       // tokens of all its paths
 	reward     float64   // mean
 	refSpace   gpt.Workspace
 }
@@ -52,14 +52,14 @@ func (s *rl) Steps() int { return s.r.Steps }
 
 // Next draws the groups of a step. A window is a tree: the tokens of a context but
 // the last, and behind them a branch for each of the paths, which begins with that
-// last token. So a context runs through the model once, not once for every path. A
-// group that makes too large a tree has several.
+// last token. So a context runs through the model once, not once for every path. The
+// paths of a large group are shared out among several trees.
 func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Batch, error) {
 	chosen := pick(rng.New(s.r.Seed, rng.Shuffle, s.r.id(), uint64(step)), s.r.Batch, len(s.contexts))
 	stem, H, G := s.r.ContextLen-1, s.r.Horizon, s.r.Group
-	branches := s.r.branches()
+	trees, branches := s.r.trees()
 	T := stem + branches*H
-	windows := len(chosen) * G / branches
+	windows := len(chosen) * trees
 	rows := windows * T
 	b := dataset.Batch{
 		B: windows, T: T,
@@ -82,19 +82,20 @@ func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Bat
 		for _, r := range rewards {
 			s.reward += r / float64(len(chosen)*G)
 		}
-		last := win.From - 1 // token of the context
-		for i, p := range paths {
-			row := (e*G + i) / branches * T // of the tree
-			if i%branches == 0 {
-				copy(b.Inputs[row:], stream.Tokens[win.Start:last])
-				copyRows(b.Cond, row, stream.Cond, win.Start, last, len(stream.Tokens))
-				copyRows(b.Features, row, stream.Features, win.Start, last, len(stream.Tokens))
-				for t := last - win.Start; t < stem; t++ {
-					b.Own[row+t] = int32(t) // padding behind a short context sees itself
-				}
+		last := win.From - 1 // the last token of the context
+		shared := last - win.Start
+		for k := range trees {
+			tree := (e*trees + k) * T
+			copy(b.Inputs[tree:], stream.Tokens[win.Start:last])
+			copyRows(b.Cond, tree, stream.Cond, win.Start, last, len(stream.Tokens))
+			copyRows(b.Features, tree, stream.Features, win.Start, last, len(stream.Tokens))
+			for t := shared; t < T; t++ {
+				b.Own[tree+t] = int32(t) // what is neither context nor path sees itself
 			}
+		}
+		for i, p := range paths {
 			own := stem + i%branches*H
-			row += own
+			row := (e*trees+i/branches)*T + own
 			b.Inputs[row] = stream.Tokens[last]
 			copy(b.Inputs[row+1:], p.Tokens[:H-1])
 			copy(b.Targets[row:], p.Tokens)
@@ -103,7 +104,7 @@ func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Bat
 			copyRows(b.Features, row, stream.Features, last, last+1, len(stream.Tokens))
 			copyRows(b.Features, row+1, p.Features, 0, H-1, H)
 			for h := range H {
-				b.Weights[row+h], b.Shared[row+h], b.Own[row+h] = 1, int32(last-win.Start), int32(own)
+				b.Weights[row+h], b.Shared[row+h], b.Own[row+h] = 1, int32(shared), int32(own)
 				s.advantages[row+h] = advantages[i]
 			}
 		}
@@ -111,14 +112,12 @@ func (s *rl) Next(ctx context.Context, model *gpt.Runner, step int) (dataset.Bat
 	return b, nil
 }
 
-// branches is how many paths of a group make one window: as many as run through the
-// model at once, in trees of one size.
-func (r Recipe) branches() int {
-	n := max(1, min(r.Group, (chunkTokens-r.ContextLen+1)/r.Horizon))
-	for r.Group%n != 0 {
-		n--
-	}
-	return n
+// trees is how many windows the paths of a group make, and how many branches each of
+// them has room for: as few as run through the model at once, and alike.
+func (r Recipe) trees() (trees, branches int) {
+	fit := max(1, (chunkTokens-r.ContextLen+1)/r.Horizon)
+	trees = (r.Group + fit - 1) / fit
+	return trees, (r.Group + trees - 1) / trees
 }
 
 // copyRows copies rows [lo,hi) of the n rows of from to the rows of to from at on.

@@ -359,7 +359,7 @@ func TestRLWindowsAreTreesOfPaths(t *testing.T) {
 	}
 	K, F := len(c.Cond), c.Features
 	ctx, r := context.Background(), recipes()[3]
-	for _, r.Group = range []int{6, 254} { // one tree, and several
+	for _, r.Group = range []int{6, 254} { // one tree, and three of which one has room left
 		r.ContextLen, r.Horizon, r.Batch = 12, 8, 3
 		s, err := newRL(r, codec, streams, b.Model)
 		if err != nil {
@@ -424,13 +424,81 @@ func TestRLWindowsAreTreesOfPaths(t *testing.T) {
 	}
 }
 
-func TestBranchesOfAWindow(t *testing.T) {
-	for _, c := range []struct{ context, horizon, group, want int }{
-		{128, 32, 16, 16}, {128, 32, 64, 16}, {128, 32, 31, 1}, {128, 32, 2, 2}, {1, 1, 1024, 1024}, {200, 2000, 16, 1},
+// Loss and gradient of a step are those of windows that hold a path each.
+func TestRLOfTreesIsThatOfPathsAlone(t *testing.T) {
+	b, streams := small(t)
+	codec := mustCodec(t, b)
+	r := recipes()[3]
+	r.Batch, r.Group, r.KLCoef, r.EntropyCoef = 3, 254, .5, .3
+	s, err := newRL(r, codec, streams, b.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := b.Model.Clone() // which has gone away from the reference
+	for i := range policy.Params {
+		policy.Params[i] += .02 * float32(math.Sin(float64(i)))
+	}
+	runner := policy.TrainingRunner(gpt.F32)
+	trees, err := s.Next(t.Context(), runner, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(batch dataset.Batch) (sum Measures, grads []float32) {
+		var space gpt.Workspace
+		sum, grads = Measures{}, make([]float32, len(policy.Params))
+		logits := runner.Forward(&space, predict.Input(batch, 0))
+		dlogits := make([]float32, len(logits))
+		s.Loss(sum, dlogits, logits, batch, 0)
+		runner.Backward(&space, dlogits, grads)
+		return sum, grads
+	}
+	got, gotGrads := step(trees)
+
+	H, T := r.Horizon, r.window()
+	alone := dataset.Batch{T: T}
+	var advantages []float64
+	for row, weight := range trees.Weights {
+		at := row % trees.T
+		if own := int(trees.Own[row]); weight == 0 || own != at {
+			continue // not the first row of a path
+		}
+		shared := int(trees.Shared[row])
+		inputs, targets := make([]int32, T), make([]int32, T)
+		weights, advantage := make([]float32, T), make([]float64, T)
+		copy(inputs, trees.Inputs[row-at:row-at+shared])
+		copy(inputs[shared:], trees.Inputs[row:row+H])
+		copy(targets[shared:], trees.Targets[row:row+H])
+		copy(weights[shared:], trees.Weights[row:row+H])
+		copy(advantage[shared:], s.advantages[row:row+H])
+		alone.B++
+		alone.Inputs, alone.Targets, alone.Weights = append(alone.Inputs, inputs...), append(alone.Targets, targets...), append(alone.Weights, weights...)
+		advantages = append(advantages, advantage...)
+	}
+	if alone.B != r.Batch*r.Group {
+		t.Fatalf("%d paths in the trees of %d groups of %d", alone.B, r.Batch, r.Group)
+	}
+	s.advantages = advantages
+	want, wantGrads := step(alone)
+	near := func(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance*max(1, math.Abs(b)) }
+	for name, x := range want {
+		if !near(got[name], x, 1e-6) {
+			t.Errorf("%s is %v, of paths alone %v", name, got[name], x)
+		}
+	}
+	for i, g := range wantGrads {
+		if !near(float64(gotGrads[i]), float64(g), 1e-5) {
+			t.Fatalf("gradient %d is %v, of paths alone %v", i, gotGrads[i], g)
+		}
+	}
+}
+
+func TestTreesOfAGroup(t *testing.T) {
+	for _, c := range []struct{ context, horizon, group, trees, branches int }{
+		{128, 32, 16, 1, 16}, {128, 32, 28, 1, 28}, {128, 32, 29, 2, 15}, {128, 32, 64, 3, 22}, {1, 1, 1024, 1, 1024}, {200, 2000, 16, 16, 1},
 	} {
 		r := Recipe{ContextLen: c.context, Horizon: c.horizon, Group: c.group}
-		if got := r.branches(); got != c.want {
-			t.Errorf("%d paths of %d after %d: %d branches in a window, want %d", c.group, c.horizon, c.context, got, c.want)
+		if trees, branches := r.trees(); trees != c.trees || branches != c.branches {
+			t.Errorf("%d paths of %d after %d: %d trees of %d branches, want %d of %d", c.group, c.horizon, c.context, trees, branches, c.trees, c.branches)
 		}
 	}
 }

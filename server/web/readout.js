@@ -149,10 +149,10 @@ export function headline(app) {
   app.on('answer', () => {
     const { in_fit: fit, in_selected: selected, identity, warnings } = app.answer;
     status.textContent = `${plural(app.state.paths, 'path')} of ${plural(app.state.horizon, 'candle')}`;
-    const mark = fit ? 'Inside fit: ' : selected ? 'Inside selected: ' : '';
+    const mark = fit ? 'Inside fit.' : selected ? 'Inside selected.' : '';
     seen.hidden = warnings.length === 0;
     seen.className = fit ? 'flag bad' : 'flag';
-    seen.replaceChildren(...warnings.map((w, i) => el('p', null, (i === 0 ? mark : '') + w)));
+    seen.replaceChildren(...[mark && el('b', null, mark), ...warnings.map((w) => el('p', null, w))].filter(Boolean));
     byId('identity').textContent = `${identity.checkpoint} · SHA-256 ${identity.sha256.slice(0, 12)} · seed ${identity.seed} · trained by ${identity.trained_by} · served by ${identity.version}`;
   });
   app.on('idle', () => {
