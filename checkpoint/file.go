@@ -160,6 +160,19 @@ func parse(raw []byte) (*file, header, error) {
 	return f, h, nil
 }
 
+// Resembles reports whether a file begins as all files of this package do: safetensors,
+// the length of a JSON header and the header.
+func Resembles(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	start := make([]byte, 9)
+	_, err = io.ReadFull(file, start)
+	return err == nil && start[8] == '{'
+}
+
 // readMetadata turns a panic of the safetensors library on hostile bytes into
 // an error. What it returns is checked: the tensors lie one behind the other
 // and fill the file.

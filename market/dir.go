@@ -57,7 +57,7 @@ func Files(dir string) ([]string, error) {
 	}
 	var paths []string
 	for _, entry := range entries {
-		if path := filepath.Join(dir, entry.Name()); isCandleFile(path) {
+		if path := filepath.Join(dir, entry.Name()); IsCandleFile(path) {
 			paths = append(paths, path)
 		}
 	}
@@ -80,7 +80,7 @@ func Walk(dir string) (groups [][]string, err error) {
 			return fmt.Errorf("market: %w", err)
 		case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
 			return fs.SkipDir
-		case d.IsDir() || !isCandleFile(path) && (!d.Type().IsRegular() || !hasExt(path, ".txt") || strings.HasPrefix(d.Name(), ".")):
+		case d.IsDir() || !IsCandleFile(path) && (!d.Type().IsRegular() || !hasExt(path, ".txt") || strings.HasPrefix(d.Name(), ".")):
 			return nil
 		}
 		folder := filepath.Dir(path)
@@ -97,8 +97,9 @@ func Walk(dir string) (groups [][]string, err error) {
 	return groups, err
 }
 
-// isCandleFile goes by the name; a pipe or a folder of that name is none.
-func isCandleFile(path string) bool {
+// IsCandleFile reports whether [Files] lists a path, or would if it were there. It goes by
+// the name; a pipe or a folder of that name is none.
+func IsCandleFile(path string) bool {
 	name := filepath.Base(path)
 	if strings.HasPrefix(name, ".") || !hasExt(name, extensions...) {
 		return false

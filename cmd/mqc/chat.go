@@ -190,6 +190,6 @@ func (a *app) chatFailure(err error) {
 
 // atTerminal reports whether lines are typed, and answers shown, at a terminal.
 func (a *app) atTerminal() bool {
-	f, ok := a.out.(*os.File)
+	f, ok := a.out.file()
 	return ok && term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(os.Stdin.Fd()))
 }

@@ -61,7 +61,7 @@ func screen(t *testing.T, folder, keys string, keep bool) (shown, talk string) {
 		t.Setenv(name, folder)
 	}
 	var out, err bytes.Buffer
-	a := &app{out: &out, err: &err}
+	a := &app{out: &outWriter{Writer: &out}, err: &err}
 	if err := a.converse(t.Context(), conversation(t), typed{strings.NewReader(keys)}, keep); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestConverseEndsWithTheProgram(t *testing.T) {
 	never, w := io.Pipe()
 	defer w.Close()
 	var out, talk bytes.Buffer
-	a := &app{out: &out, err: &talk}
+	a := &app{out: &outWriter{Writer: &out}, err: &talk}
 	cancel()
 	if err := a.converse(ctx, conversation(t), typed{never}, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -222,7 +222,7 @@ func TestInterruptStopsAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, talk bytes.Buffer
-	a := &app{out: &out, err: &talk}
+	a := &app{out: &outWriter{Writer: &out}, err: &talk}
 	// Long work, were it done.
 	if err := a.converse(t.Context(), s, &impatient{question: "forecast 400d paths 655\r"}, false); err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ func (a *app) runDecode(c *cobra.Command, f *decodeFlags) error {
 		return usagef(c, "--price %v: want a number above 0", f.price)
 	}
 	if f.out != "" {
-		if err := checkOut(f.out); err != nil {
+		if err := errors.Join(checkOut(f.out), keepRead(f.out, f.data, f.csv, f.tokenizer)); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (a *app) runExamples(ctx context.Context) error {
 	}
 	quiet := *a
 	if a.json {
-		quiet.out = io.Discard
+		quiet.out = &outWriter{Writer: io.Discard}
 	}
 	e := &examples{&quiet, ctx, b, codec, streams, map[string]any{}}
 	for i, demo := range []struct {

@@ -35,6 +35,9 @@ docs/checkpoint.md describes the files; docs/forward.py and docs/onnx.cjs run th
 			if out == "" {
 				out = "model." + format
 			}
+			if err := keepRead(out, path); err != nil {
+				return err
+			}
 			b, _, err := checkpoint.OpenModel(path)
 			if err != nil {
 				return err

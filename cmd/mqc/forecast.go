@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -61,7 +62,7 @@ writes. See docs/adr/0015-calendars.md for what that dependence is, and is not.`
 				}
 			}
 			if out != "" {
-				if err := checkOut(out); err != nil {
+				if err := errors.Join(checkOut(out), keepRead(out, path, csvPath, data)); err != nil {
 					return err
 				}
 			}
@@ -247,7 +248,7 @@ func (a *app) fan(series *market.Series, steps []forecast.Step) string {
 
 // colour says whether stdout takes colours.
 func (a *app) colour() bool {
-	f, ok := a.out.(*os.File)
+	f, ok := a.out.file()
 	_, off := os.LookupEnv("NO_COLOR")
 	return ok && !off && term.IsTerminal(int(f.Fd()))
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -25,11 +25,8 @@ on, it is never scored.`,
 		Example: `  mqc import old/checkpoints/best_model.pt --out checkpoints/imported.safetensors`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkOut(out); err != nil {
+			if err := errors.Join(checkOut(out), keepRead(out, args[0]), replaceable(out)); err != nil {
 				return err
-			}
-			if same(args[0], out) {
-				return fmt.Errorf("out: %s: is the file that is read", out)
 			}
 			f, err := torch.Read(args[0])
 			if err != nil {

@@ -145,7 +145,7 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	}
 	quiet := *a
 	quiet.json = false
-	quiet.out = a.err // results of the parts are talk here
+	quiet.out = &outWriter{Writer: a.err} // results of the parts are talk here
 	files := []string{filepath.Join(q.out, defaultTokenizer), filepath.Join(q.out, defaultTokens)}
 	if err := quiet.writeTokenizer(bundle, series, files[0], files[1]); err != nil {
 		return err

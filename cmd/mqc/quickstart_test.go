@@ -40,7 +40,7 @@ func tinyQuickstart(data, out string) quickConfig {
 func quickstartForTest(t *testing.T, q quickConfig, asJSON bool) (stdout, stderr string) {
 	t.Helper()
 	var out, talk bytes.Buffer
-	a := &app{out: &out, err: &talk, json: asJSON, seed: 1}
+	a := &app{out: &outWriter{Writer: &out}, err: &talk, json: asJSON, seed: 1}
 	c := a.quickstart()
 	c.SetContext(t.Context())
 	if err := a.runQuickstart(c, q); err != nil {
@@ -137,7 +137,7 @@ func TestQuickstartServes(t *testing.T) {
 	t.Parallel()
 	out := t.TempDir()
 	var stdout, stderr output
-	a := &app{out: &stdout, err: &stderr, seed: 1, args: []string{"quickstart", "--serve"}}
+	a := &app{out: &outWriter{Writer: &stdout}, err: &stderr, seed: 1, args: []string{"quickstart", "--serve"}}
 	c := a.quickstart()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
@@ -208,7 +208,7 @@ func TestQuickstartServes(t *testing.T) {
 func TestQuickstartOnTheUsersCandles(t *testing.T) {
 	t.Parallel()
 	data, out := t.TempDir(), t.TempDir()
-	market := &app{out: &bytes.Buffer{}, err: &bytes.Buffer{}}
+	market := &app{out: &outWriter{Writer: &bytes.Buffer{}}, err: &bytes.Buffer{}}
 	if code := run(t.Context(), []string{"data", "generate", "--assets", "2", "--candles", "400", "--out", data}, market.out, market.err); code != 0 {
 		t.Fatalf("data generate: exit %d: %s", code, market.err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,11 +24,12 @@ const (
 
 // app is what every command shares.
 type app struct {
-	out, err io.Writer // data, talk
-	json     bool
-	quiet    bool
-	seed     uint64
-	named    bool // the note on .pt files has been said
+	out   *outWriter // data
+	err   io.Writer  // talk
+	json  bool
+	quiet bool
+	seed  uint64
+	named bool // the note on .pt files has been said
 
 	args []string // of the command line
 	runs string   // --runs of the training commands; empty: see runsFolder
@@ -37,10 +37,13 @@ type app struct {
 
 // run executes one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{out: stdout, err: stderr, args: args}
+	a := &app{out: &outWriter{Writer: stdout}, err: stderr, args: args}
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = a.out.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -254,7 +257,7 @@ func (a *app) say(format string, args ...any) {
 // width is that of the terminal that stdout is, in columns; 0 for a file or a
 // pipe, which take lines of any length.
 func (a *app) width() int {
-	f, ok := a.out.(*os.File)
+	f, ok := a.out.file()
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}

@@ -146,6 +146,9 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		}
 		f.csv = path
 	}
+	if err := errors.Join(keepRead(f.out, f.csv), replaceable(f.out)); err != nil {
+		return err
+	}
 	start, model, err := checkpoint.OpenModel(f.in)
 	if err != nil {
 		return err
