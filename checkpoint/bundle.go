@@ -141,6 +141,7 @@ type header struct {
 	Selected []Range         `json:"selected"`
 	Lineage  []Step          `json:"lineage"`
 	Build    string          `json:"build"`
+	CRC32C   string          `json:"crc32c,omitempty"` // of the tensors, see addSum
 	Resume   json.RawMessage `json:"resume,omitempty"` // the state of a run, in a resume file
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -69,6 +70,11 @@ func Save(path string, b *Bundle) error {
 }
 
 func write(path string, h header, tensors []tensor) error {
+	sum := uint32(0)
+	for _, t := range slices.SortedFunc(slices.Values(tensors), func(a, b tensor) int { return strings.Compare(a.name, b.name) }) {
+		sum = addSum(sum, t.name, t.Data())
+	}
+	h.CRC32C = fmt.Sprintf("%08x", sum)
 	text, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %s: %w", path, err)
@@ -109,12 +115,20 @@ func Open(path string) (*Bundle, error) {
 	return b, nil
 }
 
+// addSum goes on with the CRC-32C of tensors in the order of their names.
+func addSum(sum uint32, name string, data []byte) uint32 {
+	return crc32.Update(crc32.Update(sum, castagnoli, []byte(name)), castagnoli, data)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // file is a parsed safetensors file.
 type file struct {
 	tensors map[string]*safetensors.TensorInfo
 	data    []byte // what the offsets of the tensors count in
 	taken   map[string]bool
 	hash    string
+	sum     string // that the tensors should have; empty: older files do not say
 }
 
 func read(path string) (*file, header, error) {
@@ -156,7 +170,7 @@ func parse(raw []byte) (*file, header, error) {
 		return nil, h, err
 	}
 	sum := sha256.Sum256(raw)
-	f := &file{tensors: meta.Tensors(), data: raw[8+n:], taken: map[string]bool{}, hash: hex.EncodeToString(sum[:])}
+	f := &file{tensors: meta.Tensors(), data: raw[8+n:], taken: map[string]bool{}, hash: hex.EncodeToString(sum[:]), sum: h.CRC32C}
 	return f, h, nil
 }
 
@@ -270,12 +284,18 @@ func (f *file) readModel(prefix string, m *gpt.Model, arena []float32) error {
 	return nil
 }
 
-// finish reports a tensor that nobody took.
+// finish reports a tensor that nobody took, and tensors that are not as they were
+// written.
 func (f *file) finish() error {
+	sum := uint32(0)
 	for _, name := range slices.Sorted(maps.Keys(f.tensors)) {
 		if !f.taken[name] {
 			return fmt.Errorf("tensor %q is none that the header speaks of", name)
 		}
+		sum = addSum(sum, name, f.bytes(f.tensors[name]))
+	}
+	if got := fmt.Sprintf("%08x", sum); f.sum != "" && got != f.sum {
+		return fmt.Errorf("damaged: the tensors have the checksum %s, not the %s that they were written with: take another copy", got, f.sum)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -347,6 +349,33 @@ func TestDamagedResumeFilesAreRefused(t *testing.T) {
 }
 
 // FuzzOpen wants an error or a model that runs, never a panic.
+// A bit that has changed is found, and a file without a checksum is read as before.
+func TestAChangedBitIsFound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	raw := mustSave(t, path, newBundle(t))
+	for _, at := range []int{len(raw) - 2, len(raw) - len(raw)/4} {
+		bad := bytes.Clone(raw)
+		bad[at] ^= 1
+		if err := os.WriteFile(path, bad, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "damaged: the tensors have the checksum") {
+			t.Errorf("byte %d of %d: %v", at, len(raw), err)
+		}
+	}
+	sum := regexp.MustCompile(`,\\"crc32c\\":\\"[0-9a-f]{8}\\"`).Find(raw)
+	if sum == nil {
+		t.Fatal("no checksum in the header")
+	}
+	older := bytes.Replace(raw, sum, bytes.Repeat([]byte(" "), len(sum)), 1)
+	if err := os.WriteFile(path, older, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err != nil {
+		t.Errorf("without a checksum: %v", err)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	// Small seeds: the fuzzer takes minutes to shorten large ones.
 	quantile, err := tokenizer.FitQuantile(make([]feature.Vector, 2), 2)
