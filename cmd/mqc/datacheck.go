@@ -70,7 +70,7 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 				default:
 					one.Error, one.Hint = strings.TrimPrefix(f.Err.Error(), "market: "), settled(f.Err)
 					one.reason = strings.Replace(one.Error, f.Report.Path, one.name, 1)
-					if one.passed = group.folder != "" && errors.Is(f.Err, market.ErrNotCandles) && strings.EqualFold(filepath.Ext(path), ".txt"); one.passed {
+					if one.passed = group.passes(path, f.Err); one.passed {
 						passed++
 					} else {
 						refused++
@@ -200,6 +200,12 @@ func (g candleGroup) short(path string) string {
 		return short
 	}
 	return path
+}
+
+// passes says that a file that was refused is of no concern: a text file that
+// nobody named.
+func (g candleGroup) passes(path string, err error) bool {
+	return g.folder != "" && errors.Is(err, market.ErrNotCandles) && strings.EqualFold(filepath.Ext(path), ".txt")
 }
 
 // candleFiles lists the files that paths name, and those of folders.

@@ -130,6 +130,10 @@ func (a *app) convert(paths []string, o market.Options, to target, change func(*
 	for _, group := range groups {
 		for _, path := range group.files {
 			for f := range market.ReadEach(path, o) {
+				if group.passes(path, f.Err) {
+					a.talk("passed over: %s", strings.TrimPrefix(f.Err.Error(), "market: "))
+					continue
+				}
 				if f.Err != nil {
 					failed = append(failed, withHint(f.Err))
 					continue
@@ -161,6 +165,9 @@ func (a *app) convert(paths []string, o market.Options, to target, change func(*
 		if err := a.printJSON(done); err != nil {
 			return err
 		}
+	}
+	if len(done) == 0 && len(failed) == 0 {
+		return fmt.Errorf("data: %s: %w", strings.Join(paths, ", "), market.ErrNoData)
 	}
 	return errors.Join(failed...)
 }
