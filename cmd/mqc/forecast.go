@@ -109,13 +109,16 @@ func changedFlag(c *cobra.Command, names ...string) string {
 }
 
 func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPath string, asOf time.Time, out string, o forecast.Options) error {
-	series, _, err := market.ReadCSV(csvPath)
+	whole, _, err := market.ReadCSV(csvPath)
 	if err != nil {
 		return err
 	}
-	if series, err = knownUntil(series, asOf); err != nil {
+	series, err := knownUntil(whole, asOf)
+	if err != nil {
 		return err
 	}
+	a.warnOf(over(whole, asOf))
+	a.warnOf(forecast.Short(series))
 	f, steps, next, err := drawCalibrated(ctx, b, series, o)
 	if err != nil {
 		return err

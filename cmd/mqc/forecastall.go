@@ -40,13 +40,19 @@ type jointLine struct {
 
 // forecastAll draws paths of every asset of a folder that belong together.
 func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data string, asOf time.Time, out string, o forecast.Options) error {
-	series, left, err := assetsKnown(data, asOf)
+	series, late, left, err := assetsKnown(data, asOf)
 	if err != nil {
 		return err
 	}
 	for _, why := range left {
 		a.talk("left out: %s", why)
 	}
+	a.warnOf(late...)
+	var short []string
+	for _, s := range series {
+		short = append(short, forecast.Short(s))
+	}
+	a.warnOf(short...)
 	model, err := forecast.NewModel(b)
 	if err != nil {
 		return err
@@ -124,13 +130,14 @@ func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data 
 	return nil
 }
 
-// assetsKnown reads a folder as it was on a date; left says which assets are
-// not there any more, or not yet.
-func assetsKnown(data string, asOf time.Time) (series []*market.Series, left []string, err error) {
+// assetsKnown reads a folder as it was on a date; late says which of the series
+// end before it, and left which assets are not there any more, or not yet.
+func assetsKnown(data string, asOf time.Time) (series []*market.Series, late, left []string, err error) {
 	all, _, err := market.ReadDir(data)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	ends := map[string]string{} // by symbol
 	var newest time.Time
 	for _, s := range all {
 		known, err := knownUntil(s, asOf)
@@ -139,6 +146,7 @@ func assetsKnown(data string, asOf time.Time) (series []*market.Series, left []s
 			continue
 		}
 		series = append(series, known)
+		ends[s.Symbol] = over(s, asOf)
 		if last := known.Candles[len(known.Candles)-1].Time; last.After(newest) {
 			newest = last
 		}
@@ -152,9 +160,32 @@ func assetsKnown(data string, asOf time.Time) (series []*market.Series, left []s
 		return stale
 	})
 	if len(series) == 0 {
-		return nil, left, fmt.Errorf("forecast: %s: no asset has candles until %s", data, asOf.Format(time.DateOnly))
+		return nil, nil, left, fmt.Errorf("forecast: %s: no asset has candles until %s", data, asOf.Format(time.DateOnly))
 	}
-	return series, left, nil
+	for _, s := range series {
+		late = append(late, ends[s.Symbol])
+	}
+	return series, late, left, nil
+}
+
+// over is [forecast.Over] of a date; a zero one is the newest.
+func over(s *market.Series, asOf time.Time) string {
+	if asOf.IsZero() {
+		return ""
+	}
+	return forecast.Over(s, asOf.Add(24*time.Hour), asOf.Format(time.DateOnly))
+}
+
+// warnOf writes the warning of the first asset that has one, of the texts of all,
+// and how many others have it too.
+func (a *app) warnOf(texts ...string) {
+	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	switch n := len(texts) - 1; {
+	case n == 0:
+		a.warn("warning: %s", texts[0])
+	case n > 0:
+		a.warn("warning: %s; so it is with %s", texts[0], share(n, "other asset", "others"))
+	}
 }
 
 // knownUntil cuts a series after a date; a zero one cuts nothing.
