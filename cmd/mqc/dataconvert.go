@@ -92,8 +92,15 @@ func (t *target) check(c *cobra.Command) error {
 	if t.format != "csv" && t.format != "parquet" {
 		return usagef(c, "--format %q: want csv or parquet", t.format)
 	}
-	if ext := strings.ToLower(filepath.Ext(t.out)); ext == ".gz" || ext == ".zip" || ext == ".txt" || ext == ".tsv" {
-		return usagef(c, "--out %s: want a file that ends in .csv or .parquet, or a folder", t.out)
+	ext := filepath.Ext(t.out)
+	switch info, err := os.Stat(t.out); {
+	case err == nil && info.IsDir():
+	case t.single():
+		if c.Flags().Changed("format") && !strings.EqualFold(ext, "."+t.format) {
+			return usagef(c, "--format %s and --out %s: its name is that of another format", t.format, t.out)
+		}
+	case ext != "" || t.out == "-":
+		return usagef(c, "--out %s: want a file that ends in .csv or .parquet, or a folder; a new one with a dot in its name ends in %c", t.out, filepath.Separator)
 	}
 	return nil
 }

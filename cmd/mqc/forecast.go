@@ -48,6 +48,13 @@ writes. See docs/adr/0015-calendars.md for what that dependence is, and is not.`
 			if data == "" && strings.EqualFold(filepath.Ext(out), ".parquet") {
 				return usagef(c, "--out %s: paths of one asset are CSV; Parquet is for --data", out)
 			}
+			endings := []string{".csv"}
+			if data != "" {
+				endings = append(endings, ".parquet")
+			}
+			if err := checkEnding(c, out, endings...); err != nil {
+				return err
+			}
 			until, err := parseDate("as-of", asOf)
 			if err != nil {
 				return newUsageError(c, err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/market"
@@ -171,6 +173,16 @@ func outPath(out, file string) (string, error) {
 		out = filepath.Join(out, filepath.Base(file))
 	}
 	return out, checkOut(out)
+}
+
+// checkEnding refuses an --out whose name is that of another format than those
+// that are written. One without an ending says nothing.
+func checkEnding(c *cobra.Command, out string, endings ...string) error {
+	ext := strings.ToLower(filepath.Ext(out))
+	if out == "-" || ext != "" && !slices.Contains(endings, ext) {
+		return usagef(c, "--out %s: want a file that ends in %s", out, strings.Join(endings, " or "))
+	}
+	return nil
 }
 
 // checkOut refuses a path that cannot become a file, before work goes into it.
