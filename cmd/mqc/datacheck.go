@@ -93,7 +93,7 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 		}
 	}
 	if refused > 0 {
-		return &readingError{
+		return &hintedError{
 			fmt.Errorf("data: %d of %d files refused", refused, read+refused),
 			"the reasons are above; mqc data convert with the flags that they name writes files that can be read",
 		}

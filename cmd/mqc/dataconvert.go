@@ -66,7 +66,13 @@ candle may be unfinished.`,
 			if err := target.check(c); err != nil {
 				return err
 			}
-			return a.convert(paths, o, target, func(s *market.Series) (*market.Series, error) { return market.Resample(s, to, o.Zone) })
+			return a.convert(paths, o, target, func(s *market.Series) (*market.Series, error) {
+				longer, err := market.Resample(s, to, o.Zone)
+				if err != nil {
+					return nil, &hintedError{err, "choose an --interval that is longer: " + s.Interval.String() + " times a whole number"}
+				}
+				return longer, nil
+			})
 		},
 	}
 	reading.bind(c.Flags())

@@ -45,6 +45,11 @@ writes. See docs/adr/0015-calendars.md for what that dependence is, and is not.`
 			if data != "" && csvPath != "" {
 				return usagef(c, "--data and --csv: want one of them")
 			}
+			if info, err := os.Stat(data); err == nil && !info.IsDir() {
+				e := newUsageError(c, fmt.Errorf("--data %s: want a folder", data))
+				e.hint = "one asset is named by its file: --csv " + data
+				return e
+			}
 			if data == "" && strings.EqualFold(filepath.Ext(out), ".parquet") {
 				return usagef(c, "--out %s: paths of one asset are CSV; Parquet is for --data", out)
 			}

@@ -185,6 +185,18 @@ func checkEnding(c *cobra.Command, out string, endings ...string) error {
 	return nil
 }
 
+// checkFolder refuses a path that cannot become a folder.
+func checkFolder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("out: %s: not a folder", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("out: %w", err)
+	}
+	return nil
+}
+
 // checkOut refuses a path that cannot become a file, before work goes into it.
 func checkOut(path string) error {
 	info, err := os.Stat(path)

@@ -262,6 +262,9 @@ func (a *app) runStage(ctx context.Context, job train.Job, pending *train.Pendin
 		if errors.Is(err, context.Canceled) {
 			return nil, fmt.Errorf("%w: saved in %s: %w", errInterrupted, train.ResumePath(job.Out), err)
 		}
+		if _, missing := os.Stat(train.ResumePath(job.Out)); missing == nil && diskFull(err) {
+			return nil, &hintedError{err, "free some disk; the same command with --resume then goes on"}
+		}
 		return nil, err
 	}
 	step := b.Lineage[len(b.Lineage)-1]
