@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,10 +94,11 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 		}
 	}
 	if refused > 0 {
-		return &hintedError{
-			fmt.Errorf("data: %d of %d files refused", refused, read+refused),
-			"the reasons are above; mqc data convert with the flags that they name writes files that can be read",
+		err := fmt.Errorf("data: %d of %d files refused", refused, read+refused)
+		if slices.ContainsFunc(results, func(r checked) bool { return r.Hint != "" }) {
+			return &hintedError{err, "the reasons are above; mqc data convert with the flags that they name writes files that can be read"}
 		}
+		return err
 	}
 	// What is fine alone may not stand together in a folder.
 	return errors.Join(together...)
