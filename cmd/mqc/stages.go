@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
@@ -216,6 +218,9 @@ func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 	if p.Recipe.Stage != f.recipe.Stage {
 		return usagef(c, "%s is a run of stage %s, not %s", train.ResumePath(f.out), p.Recipe.Stage, f.recipe.Stage)
 	}
+	if idle := setWithoutEffect(c); len(idle) > 0 {
+		a.talk("no effect of %s: the run goes on with the settings that it began with", strings.Join(idle, ", "))
+	}
 	var src source
 	if err := json.Unmarshal(p.Source, &src); err != nil {
 		return fmt.Errorf("resume: %s: %w", train.ResumePath(f.out), err)
@@ -226,6 +231,16 @@ func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 	}
 	_, err = a.runStage(c.Context(), train.Job{Recipe: p.Recipe, Streams: streams, Out: f.out, Build: version}, p)
 	return err
+}
+
+// setWithoutEffect are the flags of a command line that a resumed run does not ask.
+func setWithoutEffect(c *cobra.Command) (idle []string) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"resume", "out", "runs", "json", "quiet", "device"}, f.Name) {
+			idle = append(idle, "--"+f.Name)
+		}
+	})
+	return idle
 }
 
 var (
