@@ -64,6 +64,8 @@ func hint(err error) string {
 		return "check symbol and dates; each --source spells symbols its own way: BRK-B at yahoo, BTCUSDT at binance, aapl.us at stooq"
 	case errors.Is(err, feed.ErrBusy):
 		return "try again later, with a longer --pause; what has come is kept"
+	case errors.Is(err, feed.ErrUnreachable):
+		return "check the network, and --base-url where it is given"
 	case errors.Is(err, feed.ErrBlocked):
 		return "try another --source, --user-agent or --base-url; stooq wants --api-key"
 	case errors.Is(err, errInterrupted):

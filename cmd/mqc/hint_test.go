@@ -9,6 +9,7 @@ import (
 
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/feature"
+	"github.com/micro-quant/mqc/feed"
 )
 
 func TestHintsFitTheError(t *testing.T) {
@@ -30,6 +31,7 @@ func TestHintsFitTheError(t *testing.T) {
 		{"a folder in a file", fmt.Errorf("feed: %w", at("mkdir", syscall.ENOTDIR)), place},
 		{"a file that is closed", fmt.Errorf("market: %w", at("open", syscall.EACCES)), "check the path, and who may read it"},
 		{"a file in a file", fmt.Errorf("market: %w", at("open", syscall.ENOTDIR)), "check the path: a part of it is a file, not a folder"},
+		{"no network", fmt.Errorf("feed: yahoo X: %w: no such host", feed.ErrUnreachable), "check the network, and --base-url where it is given"},
 		{"a full disk", fmt.Errorf("data: atomicfile: x.csv: %w", at("write", syscall.ENOSPC)), full},
 		{"a split in the wrong order", dataset.Split{ValFrom: date, TestFrom: date.AddDate(-1, 0, 0)}.Validate(), "dates of the candles in the order of time: training, then --val-from, then --test-from"},
 		{"nothing to fit on", unfit, "training wants candles before validation begins: more of them, or a later --val-from"},
