@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -32,6 +33,11 @@ on, it is never scored.`,
 				return fmt.Errorf("out: %s: is the file that is read", out)
 			}
 			f, err := torch.Read(args[0])
+			if errors.Is(err, torch.ErrNotTorch) {
+				if _, own := checkpoint.Open(args[0]); own == nil {
+					return &hintedError{fmt.Errorf("import: %s is a file of this program already", args[0]), "use it as it is; mqc info " + args[0] + " says what it holds"}
+				}
+			}
 			if err != nil {
 				return err
 			}
