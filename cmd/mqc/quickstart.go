@@ -143,7 +143,7 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	if err != nil {
 		return err
 	}
-	series, err := src.series()
+	series, err := a.learnt(src)
 	if err != nil {
 		return err
 	}

@@ -62,15 +62,43 @@ func (s source) encode() json.RawMessage {
 
 // series reads the candles of a source.
 func (s source) series() ([]*market.Series, error) {
+	series, _, err := s.read()
+	return series, err
+}
+
+// read reads the candles of a source, and what was found in its files.
+func (s source) read() ([]*market.Series, []market.Report, error) {
 	if s.Folder != "" {
-		series, _, err := market.ReadDir(s.Folder)
-		return series, err
+		return market.ReadDir(s.Folder)
 	}
-	one, _, err := market.ReadCSV(s.CSV)
+	one, found, err := market.ReadCSV(s.CSV)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []*market.Series{one}, []market.Report{found}, nil
+}
+
+// learnt reads the candles of a source to fit something on them. Prices that jump
+// as no trade does are said to: they are learnt as they stand.
+func (a *app) learnt(s source) ([]*market.Series, error) {
+	series, reports, err := s.read()
 	if err != nil {
 		return nil, err
 	}
-	return []*market.Series{one}, nil
+	var names []string
+	for _, r := range reports {
+		if len(r.Jumps) > 0 {
+			names = append(names, r.Symbol)
+		}
+	}
+	if n := len(names); n > 0 {
+		const most = 3
+		if n > most {
+			names = append(names[:most], share(n-most, "other", "others"))
+		}
+		a.warn("warning: prices jump as no trade does: %s; mqc data check %s shows where", strings.Join(names, ", "), s.Folder+s.CSV)
+	}
+	return series, nil
 }
 
 // streams reads a source as tokens of a bundle's tokenizer, cut by its split.

@@ -160,7 +160,11 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		return err
 	}
 	src := source{CSV: f.csv}
-	streams, err := src.streams(start, model.Vocab)
+	series, err := a.learnt(src)
+	if err != nil {
+		return err
+	}
+	streams, err := train.Encode(start, series)
 	if err != nil {
 		return err
 	}
