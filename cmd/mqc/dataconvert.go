@@ -23,7 +23,8 @@ func (a *app) dataConvert() *cobra.Command {
 		Long: `Read candle files, archives and folders, and write each asset as plain CSV or as
 Parquet. --out is a file that ends in .csv or .parquet, for one asset, or a folder,
 where files are named SYMBOL_FIRST_LAST_INTERVAL. Rows that --repair and --drop
-change are listed.`,
+change are listed. A .txt file that is found in a folder and holds no candles is
+passed over.`,
 		Example: "  mqc data convert export.csv --date-order dmy --repair --out data/X_1d.csv\n  mqc data convert prices.zip --adjust --format parquet --out data",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, paths []string) error {
