@@ -77,7 +77,7 @@ func (s *Service) place(p Place) (*question, error) {
 	if text := sight.Warning(); text != "" {
 		q.about.warn(p.Model + " " + text)
 	}
-	q.about.warn(forecast.Over(c.whole, c.end, p.AsOf), forecast.Short(known))
+	q.about.warn(forecast.Over(known, c.asked, c.end, p.AsOf), forecast.Short(known))
 	fit := b.LastFit()
 	switch {
 	case sight.Unknown != nil:
@@ -92,7 +92,7 @@ func (s *Service) place(p Place) (*question, error) {
 // candles are what a place is of.
 type candles struct {
 	whole, known *market.Series
-	end          time.Time // known is what lies before; zero: all
+	asked, end   time.Time // of as_of: its first instant, and that which is not known; zero: none
 	posted       string    // hash of the request's own; empty: those of an asset
 }
 
@@ -119,6 +119,9 @@ func (s *Service) candles(p Place) (c candles, err error) {
 		}
 	}
 	if c.end, err = parseEnd("as_of", p.AsOf); err != nil {
+		return c, err
+	}
+	if c.asked, err = parseStart("as_of", p.AsOf); err != nil {
 		return c, err
 	}
 	known := c.whole

@@ -18,12 +18,13 @@ func Short(s *market.Series) string {
 	return fmt.Sprintf("%s has %d candles until then: with fewer than %d its volatility is in part that of the training candles", s.Symbol, n, feature.WarmUp)
 }
 
-// Over says so where a series, of at least one candle, ends so early that another
-// candle would begin before end; date is what was asked for. Else it is empty.
-func Over(s *market.Series, end time.Time, date string) string {
-	if !market.NextTimes(s.Times(), s.Interval, 1)[0].Before(end) {
+// Over says so where a series, of at least one candle, ends before a date, which
+// lasts from asked to end, and another candle would begin before it is over. Else it
+// is empty.
+func Over(s *market.Series, asked, end time.Time, date string) string {
+	last := s.Candles[len(s.Candles)-1].Time
+	if !last.Before(asked) || !market.NextTimes(s.Times(), s.Interval, 1)[0].Before(end) {
 		return ""
 	}
-	last := s.Candles[len(s.Candles)-1].Time
 	return fmt.Sprintf("%s ends with %s: there is no candle of %s", s.Symbol, last.Format(s.Interval.Layout()), date)
 }

@@ -29,12 +29,25 @@ func TestShortSeriesAreSaid(t *testing.T) {
 }
 
 func TestSeriesThatEndBeforeADateAreSaid(t *testing.T) {
-	s := days(10) // to 2020-01-10
-	if got := forecast.Over(s, time.Date(2020, 1, 11, 0, 0, 0, 0, time.UTC), "2020-01-10"); got != "" {
-		t.Errorf("of the last day: %q, want silence", got)
+	hours := days(10)
+	hours.Interval = market.Hour
+	for i := range hours.Candles {
+		hours.Candles[i].Time = time.Date(2020, 1, 10, 9+i, 0, 0, 0, time.UTC)
 	}
-	got := forecast.Over(s, time.Date(2020, 1, 12, 0, 0, 0, 0, time.UTC), "2020-01-11")
-	if want := "X ends with 2020-01-10: there is no candle of 2020-01-11"; got != want {
-		t.Errorf("of the next day: %q, want %q", got, want)
+	for _, c := range []struct {
+		series *market.Series
+		day    int
+		want   string
+	}{
+		{days(10), 9, ""},
+		{days(10), 10, ""},
+		{days(10), 11, "X ends with 2020-01-10: there is no candle of 2020-01-11"},
+		{hours, 10, ""}, // which has some
+		{hours, 11, "X ends with 2020-01-10 18:00: there is no candle of 2020-01-11"},
+	} {
+		asked := time.Date(2020, 1, c.day, 0, 0, 0, 0, time.UTC)
+		if got := forecast.Over(c.series, asked, asked.AddDate(0, 0, 1), asked.Format(time.DateOnly)); got != c.want {
+			t.Errorf("%s, day %d: %q, want %q", c.series.Interval, c.day, got, c.want)
+		}
 	}
 }

@@ -121,16 +121,14 @@ func changedFlag(c *cobra.Command, names ...string) string {
 }
 
 func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPath string, asOf time.Time, out string, o forecast.Options) error {
-	whole, _, err := market.ReadCSV(csvPath)
+	series, _, err := market.ReadCSV(csvPath)
 	if err != nil {
 		return err
 	}
-	series, err := knownUntil(whole, asOf)
-	if err != nil {
+	if series, err = knownUntil(series, asOf); err != nil {
 		return err
 	}
-	a.warnOf(over(whole, asOf))
-	a.warnOf(forecast.Short(series))
+	a.warnPlaces([]*market.Series{series}, asOf)
 	f, steps, next, err := drawCalibrated(ctx, b, series, o)
 	if err != nil {
 		return err

@@ -40,19 +40,14 @@ type jointLine struct {
 
 // forecastAll draws paths of every asset of a folder that belong together.
 func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data string, asOf time.Time, out string, o forecast.Options) error {
-	series, late, left, err := assetsKnown(data, asOf)
+	series, left, err := assetsKnown(data, asOf)
 	if err != nil {
 		return err
 	}
 	for _, why := range left {
 		a.talk("left out: %s", why)
 	}
-	a.warnOf(late...)
-	var short []string
-	for _, s := range series {
-		short = append(short, forecast.Short(s))
-	}
-	a.warnOf(short...)
+	a.warnPlaces(series, asOf)
 	model, err := forecast.NewModel(b)
 	if err != nil {
 		return err
@@ -130,14 +125,13 @@ func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data 
 	return nil
 }
 
-// assetsKnown reads a folder as it was on a date; late says which of the series
-// end before it, and left which assets are not there any more, or not yet.
-func assetsKnown(data string, asOf time.Time) (series []*market.Series, late, left []string, err error) {
+// assetsKnown reads a folder as it was on a date; left says which assets are
+// not there any more, or not yet.
+func assetsKnown(data string, asOf time.Time) (series []*market.Series, left []string, err error) {
 	all, _, err := market.ReadDir(data)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	ends := map[string]string{} // by symbol
 	var newest time.Time
 	for _, s := range all {
 		known, err := knownUntil(s, asOf)
@@ -146,7 +140,6 @@ func assetsKnown(data string, asOf time.Time) (series []*market.Series, late, le
 			continue
 		}
 		series = append(series, known)
-		ends[s.Symbol] = over(s, asOf)
 		if last := known.Candles[len(known.Candles)-1].Time; last.After(newest) {
 			newest = last
 		}
@@ -160,25 +153,28 @@ func assetsKnown(data string, asOf time.Time) (series []*market.Series, late, le
 		return stale
 	})
 	if len(series) == 0 {
-		return nil, nil, left, fmt.Errorf("forecast: %s: no asset has candles until %s", data, asOf.Format(time.DateOnly))
+		return nil, left, fmt.Errorf("forecast: %s: no asset has candles until %s", data, asOf.Format(time.DateOnly))
 	}
-	for _, s := range series {
-		late = append(late, ends[s.Symbol])
-	}
-	return series, late, left, nil
+	return series, left, nil
 }
 
-// over is [forecast.Over] of a date; a zero one is the newest.
-func over(s *market.Series, asOf time.Time) string {
-	if asOf.IsZero() {
-		return ""
+// warnPlaces says where series end before a date, zero for none, and where there is
+// little of them.
+func (a *app) warnPlaces(series []*market.Series, asOf time.Time) {
+	var over, short []string
+	for _, s := range series {
+		if !asOf.IsZero() {
+			over = append(over, forecast.Over(s, asOf, asOf.Add(24*time.Hour), asOf.Format(time.DateOnly)))
+		}
+		short = append(short, forecast.Short(s))
 	}
-	return forecast.Over(s, asOf.Add(24*time.Hour), asOf.Format(time.DateOnly))
+	a.warnOf(over)
+	a.warnOf(short)
 }
 
 // warnOf writes the warning of the first asset that has one, of the texts of all,
 // and how many others have it too.
-func (a *app) warnOf(texts ...string) {
+func (a *app) warnOf(texts []string) {
 	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 	switch n := len(texts) - 1; {
 	case n == 0:
