@@ -50,7 +50,14 @@ type About struct {
 // Head is a, whatever answer it heads.
 func (a *About) Head() *About { return a }
 
-func (a *About) warn(warnings ...string) { a.Warnings = append(a.Warnings, warnings...) }
+// warn adds the warnings that are not empty.
+func (a *About) warn(warnings ...string) {
+	for _, w := range warnings {
+		if w != "" {
+			a.Warnings = append(a.Warnings, w)
+		}
+	}
+}
 
 // Candle is one candle.
 type Candle struct {

@@ -231,6 +231,25 @@ func TestDatesBeyondTheCandlesAreSaid(t *testing.T) {
 	}
 }
 
+// A forecast from few candles says so.
+func TestFewCandlesAreSaid(t *testing.T) {
+	w := apitest.Given(t)
+	s := apitest.Service(t, w.Config())
+	candles := w.Config().Series[0].Candles
+	for n, few := range map[int]bool{2: true, 29: true, 30: false} {
+		at := place("")
+		at.AsOf = candles[n-1].Time.Format(time.DateOnly)
+		about, err := s.At(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("SYN-01 has %d candles until then", n)
+		if said := slices.ContainsFunc(about.Warnings, func(w string) bool { return strings.Contains(w, want) }); said != few {
+			t.Errorf("%d candles: %q", n, about.Warnings)
+		}
+	}
+}
+
 // What has no dates may have been this.
 func TestWhatMayHaveBeenSeenIsSaid(t *testing.T) {
 	for want, r := range map[string]checkpoint.Range{

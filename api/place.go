@@ -77,9 +77,7 @@ func (s *Service) place(p Place) (*question, error) {
 	if text := sight.Warning(); text != "" {
 		q.about.warn(p.Model + " " + text)
 	}
-	if last.Time.Before(c.asked) && next.Before(c.end) {
-		q.about.warn(fmt.Sprintf("%s ends with %s: there is no candle of %s", known.Symbol, last.Time.Format(known.Interval.Layout()), p.AsOf))
-	}
+	q.about.warn(forecast.Over(known, c.asked, c.end, p.AsOf), forecast.Short(known))
 	fit := b.LastFit()
 	switch {
 	case sight.Unknown != nil:

@@ -55,6 +55,10 @@ const (
 	DefaultFloor  = 0.1
 )
 
+// WarmUp is how many candles of a series it takes until its [State] is hardly
+// about the training candles any more: 0.94³⁰ is 16% of the start.
+const WarmUp = 30
+
 // State is what is known before a candle.
 type State struct {
 	PrevClose float64 // close of the candle before

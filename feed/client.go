@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -154,7 +155,7 @@ func (c *client) get(ctx context.Context, p page) (cached bool, err error) {
 		if !errors.As(err, &fault) {
 			return false, err
 		}
-		if try == c.Retries {
+		if try == c.Retries || try == 1 && unresolved(err) {
 			return false, fmt.Errorf("%w, after %d tries", err, try+1)
 		}
 		wait := max(c.backoff(try), fault.wait)
@@ -166,6 +167,12 @@ func (c *client) get(ctx context.Context, p page) (cached bool, err error) {
 			return false, err
 		}
 	}
+}
+
+// unresolved says that a name has no address: another try rarely finds one.
+func unresolved(err error) bool {
+	var lookup *net.DNSError
+	return errors.As(err, &lookup)
 }
 
 // backoff doubles with every try and varies by a quarter either way, so that clients that failed
@@ -202,7 +209,7 @@ func (c *client) once(ctx context.Context, p page) (body []byte, err error) {
 	request.Header.Set("Accept", "application/json, text/csv, text/plain;q=0.9")
 	answer, err := c.http.Do(request)
 	if err != nil {
-		return nil, &temporary{err: c.plain(ctx, err)}
+		return nil, &temporary{err: fmt.Errorf("%w: %w", ErrUnreachable, c.plain(ctx, err))}
 	}
 	defer answer.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(answer.Body, c.MaxBody+1))

@@ -25,6 +25,8 @@ var (
 	ErrUnknown = errors.New("no such symbol, or no candles in these dates")
 	ErrBusy    = errors.New("too many requests")
 	ErrBlocked = errors.New("the service does not serve programs here")
+
+	ErrUnreachable = errors.New("the service cannot be reached") // there is no answer
 )
 
 // Request says what to download.

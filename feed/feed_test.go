@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -528,5 +529,25 @@ func sound(t *testing.T, r Request, candles []market.Candle, skipped int) {
 	}
 	if widened, err := result.Series.Validate(); err != nil || widened != 0 {
 		t.Fatalf("a result of %d candles: %v, %d more to widen", len(candles), err, widened)
+	}
+}
+
+// transport answers requests without a network.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestNamesWithoutAnAddressAreTriedTwice(t *testing.T) {
+	for retries, want := range map[int]int{0: 1, 1: 2, 5: 2} {
+		source, k := newSource(t, "yahoo", answers(""), func(c *Config) { c.Retries = retries })
+		tries := 0
+		source.client.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
+			tries++
+			return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: true}}
+		})
+		_, err := source.Fetch(t.Context(), Request{Symbol: "AAPL", Interval: market.Day})
+		if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "no such host") || tries != want || len(k.slept) != want-1 {
+			t.Errorf("%d retries: %d tries, %d waits, %v, want %d tries", retries, tries, len(k.slept), err, want)
+		}
 	}
 }

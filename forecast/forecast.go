@@ -50,7 +50,7 @@ func (o Options) Validate() error {
 	if o.Context < 0 {
 		errs = append(errs, fmt.Errorf("forecast: context %d: want 0 (as many as fit) or more", o.Context))
 	}
-	if len(o.Given) > o.Horizon {
+	if len(o.Given) > max(o.Horizon, 0) {
 		errs = append(errs, fmt.Errorf("forecast: %d candles given of a horizon of %d", len(o.Given), o.Horizon))
 	}
 	return errors.Join(append(errs, o.Sampler.Validate())...)

@@ -39,6 +39,9 @@ func (a *app) dataGenerate() *cobra.Command {
 			if err := config.Validate(); err != nil {
 				return newUsageError(c, err)
 			}
+			if err := checkFolder(out); err != nil {
+				return err
+			}
 			if err := refuseForeign(out); err != nil {
 				return err
 			}

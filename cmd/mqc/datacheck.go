@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 				default:
 					one.Error, one.Hint = strings.TrimPrefix(f.Err.Error(), "market: "), settled(f.Err)
 					one.reason = strings.Replace(one.Error, f.Report.Path, one.name, 1)
-					if one.passed = group.folder != "" && errors.Is(f.Err, market.ErrNotCandles) && strings.EqualFold(filepath.Ext(path), ".txt"); one.passed {
+					if one.passed = group.passes(path, f.Err); one.passed {
 						passed++
 					} else {
 						refused++
@@ -93,10 +94,11 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 		}
 	}
 	if refused > 0 {
-		return &readingError{
-			fmt.Errorf("data: %d of %d files refused", refused, read+refused),
-			"the reasons are above; mqc data convert with the flags that they name writes files that can be read",
+		err := fmt.Errorf("data: %d of %d files refused", refused, read+refused)
+		if slices.ContainsFunc(results, func(r checked) bool { return r.Hint != "" }) {
+			return &hintedError{err, "the reasons are above; mqc data convert with the flags that they name writes files that can be read"}
 		}
+		return err
 	}
 	// What is fine alone may not stand together in a folder.
 	return errors.Join(together...)
@@ -200,6 +202,12 @@ func (g candleGroup) short(path string) string {
 		return short
 	}
 	return path
+}
+
+// passes says that a file that was refused is of no concern: a text file that
+// nobody named.
+func (g candleGroup) passes(path string, err error) bool {
+	return g.folder != "" && errors.Is(err, market.ErrNotCandles) && strings.EqualFold(filepath.Ext(path), ".txt")
 }
 
 // candleFiles lists the files that paths name, and those of folders.

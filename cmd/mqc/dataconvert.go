@@ -23,7 +23,8 @@ func (a *app) dataConvert() *cobra.Command {
 		Long: `Read candle files, archives and folders, and write each asset as plain CSV or as
 Parquet. --out is a file that ends in .csv or .parquet, for one asset, or a folder,
 where files are named SYMBOL_FIRST_LAST_INTERVAL. Rows that --repair and --drop
-change are listed.`,
+change are listed. A .txt file that is found in a folder and holds no candles is
+passed over.`,
 		Example: "  mqc data convert export.csv --date-order dmy --repair --out data/X_1d.csv\n  mqc data convert prices.zip --adjust --format parquet --out data",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, paths []string) error {
@@ -66,7 +67,13 @@ candle may be unfinished.`,
 			if err := target.check(c); err != nil {
 				return err
 			}
-			return a.convert(paths, o, target, func(s *market.Series) (*market.Series, error) { return market.Resample(s, to, o.Zone) })
+			return a.convert(paths, o, target, func(s *market.Series) (*market.Series, error) {
+				longer, err := market.Resample(s, to, o.Zone)
+				if err != nil {
+					return nil, &hintedError{err, "choose an --interval that is longer: " + s.Interval.String() + " times a whole number"}
+				}
+				return longer, nil
+			})
 		},
 	}
 	reading.bind(c.Flags())
@@ -92,8 +99,15 @@ func (t *target) check(c *cobra.Command) error {
 	if t.format != "csv" && t.format != "parquet" {
 		return usagef(c, "--format %q: want csv or parquet", t.format)
 	}
-	if ext := strings.ToLower(filepath.Ext(t.out)); ext == ".gz" || ext == ".zip" || ext == ".txt" || ext == ".tsv" {
-		return usagef(c, "--out %s: want a file that ends in .csv or .parquet, or a folder", t.out)
+	ext := filepath.Ext(t.out)
+	switch info, err := os.Stat(t.out); {
+	case err == nil && info.IsDir():
+	case t.single():
+		if c.Flags().Changed("format") && !strings.EqualFold(ext, "."+t.format) {
+			return usagef(c, "--format %s and --out %s: its name is that of another format", t.format, t.out)
+		}
+	case ext != "" || t.out == "-":
+		return usagef(c, "--out %s: want a file that ends in .csv or .parquet, or a folder; a new one with a dot in its name ends in %c", t.out, filepath.Separator)
 	}
 	return nil
 }
@@ -130,6 +144,10 @@ func (a *app) convert(paths []string, o market.Options, to target, change func(*
 	for _, group := range groups {
 		for _, path := range group.files {
 			for f := range market.ReadEach(path, o) {
+				if group.passes(path, f.Err) {
+					a.talk("passed over: %s", strings.TrimPrefix(f.Err.Error(), "market: "))
+					continue
+				}
 				if f.Err != nil {
 					failed = append(failed, withHint(f.Err))
 					continue
@@ -161,6 +179,9 @@ func (a *app) convert(paths []string, o market.Options, to target, change func(*
 		if err := a.printJSON(done); err != nil {
 			return err
 		}
+	}
+	if len(done) == 0 && len(failed) == 0 {
+		return fmt.Errorf("data: %s: %w", strings.Join(paths, ", "), market.ErrNoData)
 	}
 	return errors.Join(failed...)
 }

@@ -57,15 +57,6 @@ func (r *reading) resolve(c *cobra.Command) (market.Options, error) {
 	return o, nil
 }
 
-// readingError is a refusal with the flag that settles it.
-type readingError struct {
-	err  error
-	hint string
-}
-
-func (e *readingError) Error() string { return e.err.Error() }
-func (e *readingError) Unwrap() error { return e.err }
-
 // settled says which flag of the data commands makes a refused file readable,
 // or nothing.
 func settled(err error) string {
@@ -88,7 +79,7 @@ func settled(err error) string {
 // withHint adds the flag that settles a refusal to it.
 func withHint(err error) error {
 	if hint := settled(err); hint != "" {
-		return &readingError{err, hint}
+		return &hintedError{err, hint}
 	}
 	return err
 }

@@ -79,6 +79,9 @@ func (a *app) runDecode(c *cobra.Command, f *decodeFlags) error {
 	case !(f.price >= feature.MinPrice && f.price <= feature.MaxPrice):
 		return usagef(c, "--price %v: want a number above 0", f.price)
 	}
+	if err := checkEnding(c, f.out, ".csv"); err != nil {
+		return err
+	}
 	if f.out != "" {
 		if err := errors.Join(checkOut(f.out), keepRead(f.out, f.data, f.csv, f.tokenizer)); err != nil {
 			return err

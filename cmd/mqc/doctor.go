@@ -89,7 +89,7 @@ func (a *app) runDoctor(c *cobra.Command, f *doctorFlags) error {
 		{Name: "model", Result: fmt.Sprintf("%d layers × %d channels × %d heads, context %d, vocabulary %d: %d parameters", shape.Layers, shape.Embd, shape.Heads, shape.SeqLen, shape.Vocab, shape.Parameters())},
 		{Name: "precision", Result: fmt.Sprintf("%s means %s for this model", f.precision, precision)},
 		enough("memory", "a run takes about", need.Memory, measure.FreeMemory()),
-		enough("disk", fmt.Sprintf("a run writes to %s at most", filepath.Dir(f.out)), need.Disk, measure.FreeDisk(existing(f.out))),
+		room(f.out, need.Disk),
 	}
 	if f.data != "" {
 		found = append(found, f.onData(c.Context(), a.seed)...)
@@ -132,6 +132,29 @@ func enough(name, text string, need, free int64) diagnosis {
 	d.Result += mebibytes(free) + " are free"
 	d.Bad = need > free
 	return d
+}
+
+// room says whether a file can be made at path, or in the folder to be made for it,
+// and whether there is space for what a run writes.
+func room(path string, need int64) diagnosis {
+	path, err := outPath(path, bestModel)
+	d := enough("disk", fmt.Sprintf("a run writes to %s at most", filepath.Dir(path)), need, measure.FreeDisk(existing(path)))
+	if err == nil {
+		err = probe(existing(path))
+	}
+	if err != nil {
+		d.Bad, d.Result = true, fmt.Sprintf("%s: no file can be made there: %v", filepath.Dir(path), err)
+	}
+	return d
+}
+
+// probe makes a file in a folder and removes it.
+func probe(folder string) error {
+	f, err := os.CreateTemp(folder, ".mqc-doctor-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }

@@ -26,11 +26,20 @@ docs/checkpoint.md describes the files; docs/forward.py and docs/onnx.cjs run th
 			if path == "" {
 				path = newestCheckpoint()
 			}
-			if format == "" {
-				format = formatOf(out)
-			}
-			if !slices.Contains(export.Formats, format) {
-				return usagef(c, "--format %q: want one of %s", format, strings.Join(export.Formats, ", "))
+			formats := strings.Join(export.Formats, ", ")
+			ending := formatOf(out)
+			named := slices.Contains(export.Formats, ending)
+			switch {
+			case format == "" && out == "":
+				format = export.Formats[0]
+			case format == "" && named:
+				format = ending
+			case format == "":
+				return usagef(c, "--out %s: its name ends in no format: want --format, or one of %s", out, formats)
+			case !slices.Contains(export.Formats, format):
+				return usagef(c, "--format %q: want one of %s", format, formats)
+			case named && ending != format:
+				return usagef(c, "--format %s and --out %s: its name is that of another format", format, out)
 			}
 			if out == "" {
 				out = "model." + format
@@ -62,7 +71,7 @@ docs/checkpoint.md describes the files; docs/forward.py and docs/onnx.cjs run th
 	}
 	flags := c.Flags()
 	flags.StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
-	flags.StringVar(&format, "format", "", "safetensors, npz or onnx (default: as --out ends)")
+	flags.StringVar(&format, "format", "", "safetensors, npz or onnx (default: as --out ends, and without it safetensors)")
 	flags.StringVar(&out, "out", "", "file to write (default: model.FORMAT)")
 	if err := c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(export.Formats, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag is ours

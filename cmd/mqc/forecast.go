@@ -46,8 +46,20 @@ writes. See docs/adr/0015-calendars.md for what that dependence is, and is not.`
 			if data != "" && csvPath != "" {
 				return usagef(c, "--data and --csv: want one of them")
 			}
+			if info, err := os.Stat(data); err == nil && !info.IsDir() {
+				e := newUsageError(c, fmt.Errorf("--data %s: want a folder", data))
+				e.hint = "one asset is named by its file: --csv " + data
+				return e
+			}
 			if data == "" && strings.EqualFold(filepath.Ext(out), ".parquet") {
 				return usagef(c, "--out %s: paths of one asset are CSV; Parquet is for --data", out)
+			}
+			endings := []string{".csv"}
+			if data != "" {
+				endings = append(endings, ".parquet")
+			}
+			if err := checkEnding(c, out, endings...); err != nil {
+				return err
 			}
 			until, err := parseDate("as-of", asOf)
 			if err != nil {
@@ -117,6 +129,7 @@ func (a *app) runForecast(ctx context.Context, b *checkpoint.Bundle, path, csvPa
 	if series, err = knownUntil(series, asOf); err != nil {
 		return err
 	}
+	a.warnPlaces([]*market.Series{series}, asOf)
 	f, steps, next, err := drawCalibrated(ctx, b, series, o)
 	if err != nil {
 		return err

@@ -47,6 +47,7 @@ func (a *app) forecastAll(ctx context.Context, b *checkpoint.Bundle, path, data 
 	for _, why := range left {
 		a.talk("left out: %s", why)
 	}
+	a.warnPlaces(series, asOf)
 	model, err := forecast.NewModel(b)
 	if err != nil {
 		return err
@@ -155,6 +156,32 @@ func assetsKnown(data string, asOf time.Time) (series []*market.Series, left []s
 		return nil, left, fmt.Errorf("forecast: %s: no asset has candles until %s", data, asOf.Format(time.DateOnly))
 	}
 	return series, left, nil
+}
+
+// warnPlaces says where series end before a date, zero for none, and where there is
+// little of them.
+func (a *app) warnPlaces(series []*market.Series, asOf time.Time) {
+	var over, short []string
+	for _, s := range series {
+		if !asOf.IsZero() {
+			over = append(over, forecast.Over(s, asOf, asOf.Add(24*time.Hour), asOf.Format(time.DateOnly)))
+		}
+		short = append(short, forecast.Short(s))
+	}
+	a.warnOf(over)
+	a.warnOf(short)
+}
+
+// warnOf writes the warning of the first asset that has one, of the texts of all,
+// and how many others have it too.
+func (a *app) warnOf(texts []string) {
+	texts = slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	switch n := len(texts) - 1; {
+	case n == 0:
+		a.warn("warning: %s", texts[0])
+	case n > 0:
+		a.warn("warning: %s; so it is with %s", texts[0], share(n, "other asset", "others"))
+	}
 }
 
 // knownUntil cuts a series after a date; a zero one cuts nothing.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/micro-quant/mqc/checkpoint"
+	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/predict"
@@ -81,28 +82,10 @@ func (a *app) continueTokens(ctx context.Context, b *checkpoint.Bundle, tokens [
 	if !b.Inputs.Any() {
 		return b.Runner().Generate(ctx, gpt.Prompt{Tokens: tokens}, g)
 	}
-	if T := b.Model.SeqLen; len(tokens) > T {
-		return nil, fmt.Errorf("generate: %d tokens: %w of %d", len(tokens), gpt.ErrContext, T)
-	}
-	for i, token := range tokens {
-		if int(token) >= b.Model.Vocab {
-			return nil, fmt.Errorf("generate: token %d is %d: %w 0…%d", i, token, gpt.ErrVocabulary, b.Model.Vocab-1)
-		}
-	}
-	codec, err := b.Codec()
+	codec, s, err := a.imagine(b, tokens)
 	if err != nil {
 		return nil, err
 	}
-	interval, err := market.ParseInterval(b.Interval)
-	if err != nil {
-		return nil, err
-	}
-	last := b.Split.TestFrom.Add(-time.Duration(interval))
-	s, err := codec.Imagine(tokens, interval, last)
-	if err != nil {
-		return nil, err
-	}
-	a.talk("the model sees more than tokens: they are taken for the candles of an unknown asset up to %s, after average volatility", last.Format(interval.Layout()))
 	paths, err := predict.Paths(ctx, b.Runner(), codec, s, len(tokens), len(tokens), g)
 	if err != nil {
 		return nil, err
@@ -112,6 +95,31 @@ func (a *app) continueTokens(ctx context.Context, b *checkpoint.Bundle, tokens [
 		generated[i] = p.Tokens
 	}
 	return generated, nil
+}
+
+// imagine makes tokens the candles of an unknown asset, and says so.
+func (a *app) imagine(b *checkpoint.Bundle, tokens []int32) (codec dataset.Codec, s *dataset.Stream, err error) {
+	if T := b.Model.SeqLen; len(tokens) > T {
+		return codec, nil, fmt.Errorf("tokens: %d of them: %w of %d", len(tokens), gpt.ErrContext, T)
+	}
+	for i, token := range tokens {
+		if int(token) >= b.Model.Vocab {
+			return codec, nil, fmt.Errorf("tokens: token %d at position %d: %w 0…%d", token, i, gpt.ErrVocabulary, b.Model.Vocab-1)
+		}
+	}
+	if codec, err = b.Codec(); err != nil {
+		return codec, nil, err
+	}
+	interval, err := market.ParseInterval(b.Interval)
+	if err != nil {
+		return codec, nil, err
+	}
+	last := b.Split.TestFrom.Add(-time.Duration(interval))
+	if s, err = codec.Imagine(tokens, interval, last); err != nil {
+		return codec, nil, err
+	}
+	a.talk("the model sees more than tokens: they are taken for the candles of an unknown asset up to %s, after average volatility", last.Format(interval.Layout()))
+	return codec, s, nil
 }
 
 // seedFlag is --seed of generate: one number seeds what is random, and a row of
@@ -147,8 +155,10 @@ func (a *app) logits() *cobra.Command {
 	var path, text, precision string
 	var all bool
 	c := &cobra.Command{
-		Use:     "logits",
-		Short:   "Print raw logits as JSON, to compare with other implementations",
+		Use:   "logits",
+		Short: "Print raw logits as JSON, to compare with other implementations",
+		Long: `Print raw logits as JSON, to compare with other implementations. A model that sees
+more than tokens takes them for the candles of an unknown asset.`,
 		Example: `  mqc logits --checkpoint checkpoints/best_model.pt --tokens "1 2 3" --all`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -163,8 +173,17 @@ func (a *app) logits() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := gpt.Input{B: 1, T: len(tokens), Tokens: tokens}
-			m := b.Model
+			in, m := gpt.Input{B: 1, T: len(tokens), Tokens: tokens}, b.Model
+			if m.Outputs > 0 {
+				return fmt.Errorf("logits: %w", gpt.ErrNoLogits)
+			}
+			if b.Inputs.Any() {
+				_, s, err := a.imagine(b, tokens)
+				if err != nil {
+					return err
+				}
+				in.Cond, in.Features = s.Cond, s.Features
+			}
 			if err := m.Check(in); err != nil {
 				return err
 			}

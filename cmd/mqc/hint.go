@@ -20,15 +20,26 @@ import (
 	"github.com/micro-quant/mqc/train"
 )
 
+// hintedError is an error whose place knows best what to try.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() }
+func (e *hintedError) Unwrap() error { return e.err }
+
 // hint says what to try after an error.
 func hint(err error) string {
 	var usage *usageError
-	var reading *readingError
+	var hinted *hintedError
 	var syntax *chat.SyntaxError
 	text := err.Error()
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
+	case errors.As(err, &hinted):
+		return hinted.hint
 	case errors.As(err, &syntax):
 		return "such as: " + syntax.Near[0].Example + "; help lists all commands"
 	case errors.Is(err, api.ErrImpossible):
@@ -39,8 +50,6 @@ func hint(err error) string {
 		return "a shorter horizon or window, or a later date, leaves more of the past"
 	case errors.Is(err, errNoAsset):
 		return hintAsset()
-	case errors.As(err, &reading):
-		return reading.hint
 	case errors.Is(err, runs.ErrNone):
 		return "training commands make one; --runs names another folder"
 	case errors.Is(err, runs.ErrUnknown):
@@ -55,6 +64,8 @@ func hint(err error) string {
 		return "check symbol and dates; each --source spells symbols its own way: BRK-B at yahoo, BTCUSDT at binance, aapl.us at stooq"
 	case errors.Is(err, feed.ErrBusy):
 		return "try again later, with a longer --pause; what has come is kept"
+	case errors.Is(err, feed.ErrUnreachable):
+		return "check the network, and --base-url where it is given"
 	case errors.Is(err, feed.ErrBlocked):
 		return "try another --source, --user-agent or --base-url; stooq wants --api-key"
 	case errors.Is(err, errInterrupted):
@@ -63,10 +74,14 @@ func hint(err error) string {
 		return "--resume goes on with it; delete that file to start anew, or choose another --out"
 	case errors.Is(err, errNoRun):
 		return "start it without --resume"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return "free some disk; an unfinished run goes on with --resume"
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission), strings.HasPrefix(text, "out: "):
+	case diskFull(err):
+		return "free some disk, or choose another place to write to"
+	case unwritable(err):
 		return "check the path; --out chooses another place to write to"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "check the path: a part of it is a file, not a folder"
+	case errors.Is(err, fs.ErrPermission):
+		return "check the path, and who may read it"
 	case errors.Is(err, syscall.EISDIR):
 		return "name a file, not a folder"
 	case errors.Is(err, train.ErrDiverged), errors.Is(err, gpt.ErrNotFinite):
@@ -110,12 +125,31 @@ func hint(err error) string {
 		return "choose a shorter prompt, context or horizon, or train with a larger --seq-len"
 	case strings.Contains(text, "was fitted up to"):
 		return "begin validation later, or fit a tokenizer for this split: mqc tokenize --val-from DATE"
-	case strings.HasPrefix(text, "dataset:"):
+	case strings.HasPrefix(text, "dataset: split:"):
+		return "dates of the candles in the order of time: training, then --val-from, then --test-from"
+	case strings.HasPrefix(text, "feature: fit:"):
+		return "training wants candles before validation begins: more of them, or a later --val-from"
+	case strings.HasPrefix(text, "dataset:") && strings.Contains(text, ".txt:"):
 		return "a token file holds integers between spaces; mqc tokenize writes one"
 	case strings.HasPrefix(text, "market:"):
 		return "correct the file or move it away; mqc data check PATH says what every file holds"
 	}
 	return ""
+}
+
+// diskFull says that there was no room for what was written.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// unwritable says that a file could not be made where it was to be.
+func unwritable(err error) bool {
+	text := err.Error()
+	if strings.HasPrefix(text, "out: ") || errors.Is(err, syscall.EROFS) {
+		return true
+	}
+	found := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrPermission)
+	return found && (strings.Contains(text, "atomicfile: ") || strings.Contains(text, "mkdir "))
 }
 
 // hintStage says what to run so that a checkpoint that is missing comes to be.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,11 @@ on, it is never scored.`,
 				return err
 			}
 			f, err := torch.Read(args[0])
+			if errors.Is(err, torch.ErrNotTorch) {
+				if _, own := checkpoint.Open(args[0]); own == nil {
+					return &hintedError{fmt.Errorf("import: %s is a file of this program already", args[0]), "use it as it is; mqc info " + args[0] + " says what it holds"}
+				}
+			}
 			if err != nil {
 				return err
 			}

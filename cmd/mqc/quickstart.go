@@ -20,6 +20,7 @@ import (
 	"github.com/micro-quant/mqc/gpt"
 	"github.com/micro-quant/mqc/market"
 	"github.com/micro-quant/mqc/report"
+	"github.com/micro-quant/mqc/score"
 	"github.com/micro-quant/mqc/server"
 	"github.com/micro-quant/mqc/tokenizer"
 	"github.com/micro-quant/mqc/train"
@@ -47,7 +48,7 @@ until it is interrupted.`,
 				if c.Flags().Changed("addr") {
 					return usagef(c, "--addr without --serve: want both")
 				}
-				return a.runQuickstart(c, q)
+				return again(a.runQuickstart(c, q))
 			}
 			if err := server.CheckAddr(addr, ""); err != nil {
 				e := newUsageError(c, err)
@@ -56,7 +57,7 @@ until it is interrupted.`,
 				}
 				return e
 			}
-			return a.runServedQuickstart(c, q, addr)
+			return again(a.runServedQuickstart(c, q, addr))
 		},
 	}
 	c.Flags().StringVar(&data, "data", data, "folder of CSV files (default: a synthetic market)")
@@ -66,6 +67,18 @@ until it is interrupted.`,
 	bindKind(c, &kind)
 	bindData(c, &scale, nil, nil)
 	return c
+}
+
+// again says what to do after a quickstart that was stopped or found no room.
+func again(err error) error {
+	const hint = "the same command starts again from the beginning"
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &hintedError{err, hint}
+	case diskFull(err):
+		return &hintedError{err, "free some disk; " + hint}
+	}
+	return err
 }
 
 // quickConfig is everything that decides a quickstart.
@@ -130,8 +143,11 @@ func (a *app) runQuickstart(c *cobra.Command, q quickConfig) error {
 	if err != nil {
 		return err
 	}
-	series, err := src.series()
+	series, err := a.learnt(src)
 	if err != nil {
+		return err
+	}
+	if err := q.checkLength(series); err != nil {
 		return err
 	}
 	a.talk("tokenizer: fitting %d codes (%s)", q.codes.Codes, q.kind)
@@ -303,6 +319,40 @@ func (a *app) quickCandles(c *cobra.Command, q quickConfig) (source, error) {
 		return source{}, err
 	}
 	return source{Folder: folder}, nil
+}
+
+// checkLength refuses candles that are too few for the stages, or for the
+// calibration after them, before anything is fitted.
+func (q quickConfig) checkLength(series []*market.Series) error {
+	const tenth = 10 // of the candles are validation: see [dataset.CalendarSplit]
+	split := dataset.CalendarSplit(series)
+	one, horizon := quickAsset(series), q.stages[2].Horizon
+	total, validation := 0, 0
+	var parts [3]int // of one
+	for _, s := range series {
+		total += len(s.Candles)
+		for _, c := range s.Candles {
+			part := split.Part(c.Time)
+			if part == dataset.Val {
+				validation++
+			}
+			if s == one {
+				parts[part]++
+			}
+		}
+	}
+	outcomes := score.LeastOutcomes(forecast.NominalLevels[len(forecast.NominalLevels)-1])
+	var err error
+	switch before, val := parts[dataset.Train], parts[dataset.Val]; {
+	case validation < outcomes:
+		err = fmt.Errorf("quickstart: %d candles, of which %d are validation: want at least %d there, about %d in all", total, validation, outcomes, tenth*outcomes)
+	case val < horizon || before <= 2*horizon:
+		err = fmt.Errorf("quickstart: %s has %d candles, %d of them for training and %d for validation: want more than %d and at least %d, about %d in all",
+			one.Symbol, len(one.Candles), before, val, 2*horizon, horizon, tenth*horizon)
+	default:
+		return nil
+	}
+	return &hintedError{err, "give --data longer files, or more of them: a tenth of all dates is validation, and stages 2 to 4 go on with " + one.Symbol}
 }
 
 // quickAsset is what stages 2 to 4 go on with: BTC-USD, as in the

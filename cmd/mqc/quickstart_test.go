@@ -232,3 +232,15 @@ func TestQuickstartOnTheUsersCandles(t *testing.T) {
 		t.Error("a synthetic market was made beside the user's data")
 	}
 }
+
+func TestInterruptedQuickstartSaysHowToGoOn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	if code := run(ctx, []string{"quickstart", "--out", t.TempDir()}, &stdout, &stderr); code != exitFailure {
+		t.Errorf("exit %d, want %d", code, exitFailure)
+	}
+	if want := "hint: the same command starts again from the beginning\n"; !strings.HasSuffix(stderr.String(), want) {
+		t.Errorf("stderr %q, want %q at its end", stderr.String(), want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,7 @@ Start with:  mqc quickstart`,
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetGlobalNormalizationFunc(normalize)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return newUsageError(c, err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return newUsageError(c, plainValue(err)) })
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print results as JSON")
 	root.PersistentFlags().Uint64Var(&a.seed, "seed", 1, "seed of everything random")
 
@@ -94,6 +95,17 @@ Start with:  mqc quickstart`,
 	if w := a.width(); w > 0 {
 		root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", w)))
 	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = helpTopic
+		case "completion":
+			c.Args = knownShell
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	wrapArgs(root)
 	complete(root)
 	return root
@@ -105,15 +117,13 @@ func wrapArgs(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			err := check(c, args)
-			if err == nil {
-				return nil
+			var usage *usageError
+			if err == nil || errors.As(err, &usage) {
+				return err
 			}
 			e := newUsageError(c, err)
-			if c.HasSubCommands() && len(args) > 0 {
-				c.SuggestionsMinimumDistance = 2 // at most
-				if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-					e.hint = fmt.Sprintf("did you mean %s %s? %s", c.CommandPath(), near[0], e.hint)
-				}
+			if len(args) > 0 {
+				e.suggest(c, args[0])
 			}
 			return e
 		}
@@ -121,6 +131,56 @@ func wrapArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		wrapArgs(sub)
 	}
+}
+
+// suggest adds the command below c that could be meant by a word to the hint.
+func (e *usageError) suggest(c *cobra.Command, word string) {
+	if near := nearestCommand(c, word); near != "" {
+		e.hint = fmt.Sprintf("did you mean %s %s? %s", c.CommandPath(), near, e.hint)
+	}
+}
+
+// nearestCommand is the command below c that begins as a word does, or else is the
+// fewest edits away, at most 2; or "".
+func nearestCommand(c *cobra.Command, word string) string {
+	const most = 2
+	best, bestDistance := "", most+1
+	for _, sub := range c.Commands() {
+		d := edit.Distance(word, sub.Name())
+		if strings.HasPrefix(sub.Name(), word) {
+			d = 0
+		}
+		if sub.IsAvailableCommand() && d < bestDistance {
+			best, bestDistance = sub.Name(), d
+		}
+	}
+	return best
+}
+
+// helpTopic refuses help of what is no command.
+func helpTopic(c *cobra.Command, words []string) error {
+	found, rest, err := c.Root().Find(words)
+	if err == nil && len(rest) == 0 {
+		return nil
+	}
+	if err != nil {
+		found, rest = c.Root(), words
+	}
+	e := usagef(found, "help: unknown command %q for %q", rest[0], found.CommandPath())
+	e.suggest(found, rest[0])
+	return e
+}
+
+// knownShell refuses shells that have no completion.
+func knownShell(c *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	var shells []string
+	for _, sub := range c.Commands() {
+		shells = append(shells, sub.Name())
+	}
+	return usagef(c, "completion: unknown shell %q: want one of %s", words[0], strings.Join(shells, ", "))
 }
 
 // aliases maps other spellings of a flag, dashes for underscores, to its name.
@@ -205,7 +265,27 @@ func newUsageError(c *cobra.Command, err error) *usageError {
 	return e
 }
 
-func usagef(c *cobra.Command, format string, args ...any) error {
+// plainValue says what a flag wants in words, in place of the parser's.
+func plainValue(err error) error {
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+		return err
+	}
+	flag := invalid.GetFlag()
+	want := map[string]string{
+		"int": "a whole number", "uint64": "a whole number from 0", "float64": "a number", "bool": "true or false",
+	}[flag.Value.Type()]
+	if want == "" {
+		return err
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		want += " that is not so large"
+	}
+	return fmt.Errorf("invalid argument %q for \"--%s\": want %s", invalid.GetValue(), flag.Name, want)
+}
+
+func usagef(c *cobra.Command, format string, args ...any) *usageError {
 	return newUsageError(c, fmt.Errorf(format, args...))
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
 	"github.com/micro-quant/mqc/market"
@@ -60,15 +62,43 @@ func (s source) encode() json.RawMessage {
 
 // series reads the candles of a source.
 func (s source) series() ([]*market.Series, error) {
+	series, _, err := s.read()
+	return series, err
+}
+
+// read reads the candles of a source, and what was found in its files.
+func (s source) read() ([]*market.Series, []market.Report, error) {
 	if s.Folder != "" {
-		series, _, err := market.ReadDir(s.Folder)
-		return series, err
+		return market.ReadDir(s.Folder)
 	}
-	one, _, err := market.ReadCSV(s.CSV)
+	one, found, err := market.ReadCSV(s.CSV)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []*market.Series{one}, []market.Report{found}, nil
+}
+
+// learnt reads the candles of a source to fit something on them. Prices that jump
+// as no trade does are said to: they are learnt as they stand.
+func (a *app) learnt(s source) ([]*market.Series, error) {
+	series, reports, err := s.read()
 	if err != nil {
 		return nil, err
 	}
-	return []*market.Series{one}, nil
+	var names []string
+	for _, r := range reports {
+		if len(r.Jumps) > 0 {
+			names = append(names, r.Symbol)
+		}
+	}
+	if n := len(names); n > 0 {
+		const most = 3
+		if n > most {
+			names = append(names[:most], share(n-most, "other", "others"))
+		}
+		a.warn("warning: prices jump as no trade does: %s; mqc data check %s shows where", strings.Join(names, ", "), s.Folder+s.CSV)
+	}
+	return series, nil
 }
 
 // streams reads a source as tokens of a bundle's tokenizer, cut by its split.
@@ -171,6 +201,28 @@ func outPath(out, file string) (string, error) {
 		out = filepath.Join(out, filepath.Base(file))
 	}
 	return out, checkOut(out)
+}
+
+// checkEnding refuses an --out whose name is that of another format than those
+// that are written. One without an ending says nothing.
+func checkEnding(c *cobra.Command, out string, endings ...string) error {
+	ext := strings.ToLower(filepath.Ext(out))
+	if out == "-" || ext != "" && !slices.Contains(endings, ext) {
+		return usagef(c, "--out %s: want a file that ends in %s", out, strings.Join(endings, " or "))
+	}
+	return nil
+}
+
+// checkFolder refuses a path that cannot become a folder.
+func checkFolder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("out: %s: not a folder", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("out: %w", err)
+	}
+	return nil
 }
 
 // checkOut refuses a path that cannot become a file, before work goes into it.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/micro-quant/mqc/checkpoint"
 	"github.com/micro-quant/mqc/dataset"
@@ -161,7 +163,11 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		return err
 	}
 	src := source{CSV: f.csv}
-	streams, err := src.streams(start, model.Vocab)
+	series, err := a.learnt(src)
+	if err != nil {
+		return err
+	}
+	streams, err := train.Encode(start, series)
 	if err != nil {
 		return err
 	}
@@ -219,6 +225,9 @@ func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 	if p.Recipe.Stage != f.recipe.Stage {
 		return usagef(c, "%s is a run of stage %s, not %s", train.ResumePath(f.out), p.Recipe.Stage, f.recipe.Stage)
 	}
+	if idle := setWithoutEffect(c); len(idle) > 0 {
+		a.talk("no effect of %s: the run goes on with the settings that it began with", strings.Join(idle, ", "))
+	}
 	var src source
 	if err := json.Unmarshal(p.Source, &src); err != nil {
 		return fmt.Errorf("resume: %s: %w", train.ResumePath(f.out), err)
@@ -229,6 +238,16 @@ func (a *app) resumeStage(c *cobra.Command, f *stageFlags) error {
 	}
 	_, err = a.runStage(c.Context(), train.Job{Recipe: p.Recipe, Streams: streams, Out: f.out, Build: version}, p)
 	return err
+}
+
+// setWithoutEffect are the flags of a command line that a resumed run does not ask.
+func setWithoutEffect(c *cobra.Command) (idle []string) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if !slices.Contains([]string{"resume", "out", "runs", "json", "quiet", "device"}, f.Name) {
+			idle = append(idle, "--"+f.Name)
+		}
+	})
+	return idle
 }
 
 var (
@@ -264,6 +283,9 @@ func (a *app) runStage(ctx context.Context, job train.Job, pending *train.Pendin
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil, fmt.Errorf("%w: saved in %s: %w", errInterrupted, train.ResumePath(job.Out), err)
+		}
+		if _, missing := os.Stat(train.ResumePath(job.Out)); missing == nil && diskFull(err) {
+			return nil, &hintedError{err, "free some disk; the same command with --resume then goes on"}
 		}
 		return nil, err
 	}

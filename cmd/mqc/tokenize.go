@@ -103,7 +103,7 @@ func (a *app) runTokenize(c *cobra.Command, f *tokenizeFlags) error {
 	if err != nil {
 		return err
 	}
-	series, err := src.series()
+	series, err := a.learnt(src)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 			return usagef(c, "--inputs %s: bare tokens have nothing beside them", strings.Join(f.inputs, ","))
 		}
 		bundle, streams, err = a.openTokens(src.Tokens, f.tokenizer, split)
-	} else if series, err = src.series(); err == nil {
+	} else if series, err = a.learnt(src); err == nil {
 		bundle, streams, err = a.prepare(c, series, f, shape.Vocab, split)
 	}
 	if err != nil {
