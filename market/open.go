@@ -40,6 +40,8 @@ func ReadCSV(path string) (*Series, Report, error) { return ReadFile(path, Optio
 // row shows the order open, high, low, close. The symbol is that of the ticker
 // header or column, or else the file name up to the first underscore.
 //
+// A year of two figures is one of 1950 to 2049.
+//
 // The error names file, line and field, and says how many more rows are at
 // fault: a [FaultError]. Lines are counted from 1, header included, in the
 // decompressed text. What holds no candles gives [ErrNotCandles] after at most

@@ -13,6 +13,10 @@ import (
 // Years that a candle may have.
 const firstYear, lastYear = 1750, 2200
 
+// pivotYear divides years of two figures: those before it are of this century,
+// the others of the last one. POSIX has 69, but candles reach back to 1962.
+const pivotYear = 50
+
 // DateOrder says what a date of three figures means where the year is last.
 type DateOrder string
 
@@ -189,11 +193,11 @@ func (c *clock) calendar(text string) (time.Time, error) {
 		return time.Time{}, errors.New("is spelled otherwise than the times before")
 	}
 	year, month, day := d.n[0], d.n[1], d.n[2]
-	if d.width[0] == 2 { // as Go and POSIX read two figures
-		if year < 69 {
+	if d.width[0] == 2 {
+		year += 1900
+		if d.n[0] < pivotYear {
 			year += 100
 		}
-		year += 1900
 	}
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return time.Time{}, errors.New("is no day of the calendar" + c.orderNote())
