@@ -22,6 +22,9 @@ func (t *table) series(report *Report) (*Series, error) {
 	if err := t.tooFew(); err != nil {
 		return nil, err
 	}
+	if err := t.thousands(); err != nil {
+		return nil, err
+	}
 	symbol := t.symbol
 	if symbol == "" {
 		symbol = symbolOf(t.path)
@@ -64,6 +67,28 @@ func (t *table) series(report *Report) (*Series, error) {
 	report.Changes = t.changes
 	return s, nil
 }
+
+// thousands refuses prices that are a thousand times others beside them, where
+// the decimal sign, which nobody named, could be that between thousands.
+func (t *table) thousands() error {
+	if !t.signs.unsure() || t.options.Decimal != "" {
+		return nil
+	}
+	for i, c := range t.candles {
+		prices := []float64{c.Open, c.High, c.Low, c.Close}
+		if i > 0 {
+			prices = append(prices, t.candles[i-1].Close)
+		}
+		if a, b := slices.Min(prices), slices.Max(prices); isThousand(b / a) {
+			return fmt.Errorf("market: %s:%d: prices: %w: %v beside %v: its sign could be one between thousands",
+				t.path, t.lines[i], ErrDecimal, a, b)
+		}
+	}
+	return nil
+}
+
+// isThousand tells a factor that is a thousand, and a day's trade on top.
+func isThousand(factor float64) bool { return factor > 300 && factor < 3000 }
 
 // tooFew refuses what is left where it makes no series: fewer than two rows, or
 // fewer than were dropped of a long file.

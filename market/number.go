@@ -54,6 +54,31 @@ func learnNumbers(cells []string, decimal string) (numbers, error) {
 	return numbers{'.', point != ""}, nil
 }
 
+// signs is what the prices of a file tell of their decimal sign.
+type signs struct {
+	thousands bool // one of them has it before three last figures, as a sign between thousands
+	decimal   bool // one has it where no thousands end
+}
+
+// see takes a price that has been read.
+func (s *signs) see(cell string, decimal byte) {
+	if s.decimal {
+		return
+	}
+	cell = bare(cell)
+	at := strings.IndexByte(cell, decimal)
+	switch {
+	case at < 0:
+	case at >= 1 && at <= 3 && len(cell)-at == 4 && cell[0] != '0':
+		s.thousands = true
+	default:
+		s.decimal = true
+	}
+}
+
+// unsure tells prices that are read by habit: 1.234 could be a thousand and more.
+func (s signs) unsure() bool { return s.thousands && !s.decimal }
+
 // bare removes what may stand around the figures of a number.
 func bare(cell string) string {
 	cell = strings.TrimSpace(cell)

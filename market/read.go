@@ -56,6 +56,7 @@ type table struct {
 	lines    []int32   // of each candle; rows of a Parquet file
 	adjusted []float64 // closes, where they are asked for
 	byZone   bool      // the times name their zones
+	signs    signs     // of the prices, in a text
 	changes  []Change
 	dropped  int // of the changes
 	faults   faults
@@ -229,6 +230,7 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 		text := strings.TrimSpace(cells[p.column])
 		var ok bool
 		if *p.value, ok = d.numbers.parse(text); ok {
+			t.signs.see(text, d.numbers.decimal)
 			continue
 		}
 		t.fault(line, c.Time, byDrop, p.field, "%s", noNumber(text))

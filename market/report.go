@@ -51,7 +51,7 @@ type Run struct {
 type Jump struct {
 	Time  time.Time `json:"time"`
 	Ratio float64   `json:"ratio"` // open / close before
-	Looks string    `json:"looks"` // "split 4:1", "100× unit", "no trade" for any other by more than 8
+	Looks string    `json:"looks"` // "split 4:1", "100× unit", "1000× unit, or …", "no trade" for any other by more than 8
 }
 
 // Action is what was done to a row.
@@ -255,6 +255,9 @@ func jumpLooks(a, b Candle) string {
 			}
 			return fmt.Sprintf("split %g:%g", split[0], split[1])
 		}
+	}
+	if isThousand(math.Exp(math.Abs(jump))) {
+		return "1000× unit, or a sign between thousands taken for the decimal sign"
 	}
 	if math.Abs(jump) > math.Log(8) {
 		return "no trade"
