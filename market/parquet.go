@@ -228,7 +228,7 @@ func (f *parquetFile) newClock(group int, at layout, o Options) (*clock, error) 
 			return nil, err
 		}
 		for i, text := range clocks {
-			times[i] += " " + text
+			times[i] += " " + padClock(text, at.clockWidth)
 		}
 	}
 	return newClock(times, o.DateOrder)
@@ -249,7 +249,7 @@ func (t *table) readGroup(f *parquetFile, group int, at layout, clock *clock) er
 		date, i := textOf(f.columns[at.time]), -1
 		toTime = func(v parquet.Value) (time.Time, error) {
 			i++
-			return t.timeOf(clock, date(v)+" "+clocks[i])
+			return t.timeOf(clock, date(v)+" "+padClock(clocks[i], at.clockWidth))
 		}
 	}
 	err = f.each(group, at.time, func(i int, v parquet.Value) (err error) {

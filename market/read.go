@@ -195,7 +195,7 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 	at := d.at
 	text := strings.TrimSpace(cells[at.time])
 	if at.clock >= 0 && text != "" {
-		text += " " + strings.TrimSpace(cells[at.clock])
+		text += " " + padClock(cells[at.clock], at.clockWidth)
 	}
 	var c Candle
 	var err error
@@ -203,7 +203,9 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 		t.fault(line, c.Time, byDrop, "time", "empty")
 		return nil
 	}
-	if c.Time, err = t.timeOf(d.clock, text); err != nil {
+	if c.Time, err = t.timeOf(d.clock, text); errors.Is(err, ErrDateOrder) {
+		return fmt.Errorf("%d: time: %w", line, err)
+	} else if err != nil {
 		t.fault(line, c.Time, byDrop, "time", "%v", err)
 		return nil
 	}

@@ -2,6 +2,8 @@ package market
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -83,6 +85,51 @@ func TestReadsTheLayoutsOfVendors(t *testing.T) {
 	}
 }
 
+// Times of day that are numbers have no zeros in front.
+func TestClocksThatAreNumbers(t *testing.T) {
+	text := "Date,Time,Open,High,Low,Close\n"
+	for i := range 72 {
+		text += fmt.Sprintf("2024-01-%02d,%%d,10,12,9,11\n", 10+i/24)
+	}
+	of := func(from, per int) string {
+		var clocks []any
+		for i := range 72 {
+			clocks = append(clocks, (from+i%24)*per)
+		}
+		return fmt.Sprintf(text, clocks...)
+	}
+	for _, c := range []struct {
+		name, text string
+		first      time.Time
+	}{
+		{"0, 100, 200", of(0, 100), day(2024, 1, 10)},
+		{"0, 10000, 20000", of(0, 10_000), day(2024, 1, 10)},
+		{"0 to 23", of(0, 1), day(2024, 1, 10)},
+		{"1 to 24", of(1, 1), day(2024, 1, 10).Add(time.Hour)},
+		{"100 to 2400", of(1, 100), day(2024, 1, 10).Add(time.Hour)},
+		{"hour", strings.Replace(of(0, 1), "Time", "Hour", 1), day(2024, 1, 10)},
+	} {
+		s, r, err := read(strings.NewReader(c.text), "F.csv")
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		last := c.first.Add(71 * time.Hour)
+		if s.Interval != Hour || len(s.Candles) != 72 || !r.First.Equal(c.first) || !r.Last.Equal(last) || r.Gaps.Count != 0 {
+			t.Errorf("%s: %d of %s from %v to %v, %d gaps, want 72 hours from %v", c.name, len(s.Candles), s.Interval, r.First, r.Last, r.Gaps.Count, c.first)
+		}
+	}
+	// Numbers that tell no rows apart are no clock.
+	s, _, err := read(strings.NewReader("Date,Time,Open,High,Low,Close\n2024-01-30,1,10,12,9,11\n2024-01-31,2,11,13,10,12\n"), "F.csv")
+	if err != nil || s.Interval != Day {
+		t.Errorf("row numbers: %v, %v, want days", s, err)
+	}
+	_, _, err = read(strings.NewReader("Date,Time,Open,High,Low,Close\n01/02/2024,23:00,10,12,9,11\n01/02/2024,24:00,10,12,9,11\n"), "F.csv")
+	if !errors.Is(err, ErrDateOrder) || !strings.HasPrefix(err.Error(), `market: F.csv:3: time: "01/02/2024 24:00" is the end of a day that could be another`) {
+		t.Errorf("%v, want the order of the dates asked for in line 3", err)
+	}
+}
+
 // Headers in other encodings than UTF-8; the rows are ASCII in all of them.
 func TestReadsOtherEncodings(t *testing.T) {
 	const rows = "30.01.2024;10,00;12,00;9,00;11,00;500\n31.01.2024;11,00;13,00;10,00;12,00;600\n"
@@ -128,6 +175,8 @@ func TestClockReadsManyForms(t *testing.T) {
 		"31/01/2024 15:30":               "2024-01-31T15:30:00Z",
 		"1/31/2024 3:30 PM":              "2024-01-31T15:30:00Z",
 		"1/31/2024 12:05 am":             "2024-01-31T00:05:00Z",
+		"2024-01-31 24:00":               "2024-02-01T00:00:00Z",
+		"20240131240000":                 "2024-02-01T00:00:00Z",
 		"01-31-99":                       "1999-01-31T00:00:00Z",
 		"31-Jan-49":                      "2049-01-31T00:00:00Z",
 		"31-Jan-50":                      "1950-01-31T00:00:00Z",

@@ -210,9 +210,13 @@ func (c *clock) calendar(text string) (time.Time, error) {
 	if c.form != formUnknown && zoned != c.zoned {
 		return time.Time{}, errors.New("differs from the times before in naming a time zone")
 	}
+	pending := form == formFigures && order == "" && learned == ""
+	if pending && clock == 24*time.Hour { // the next day is not known
+		return time.Time{}, fmt.Errorf("is the end of a day that could be another: %w", errDateOrder)
+	}
 	c.form, c.zoned = form, zoned
 	c.flipped = c.pending && learned == MonthFirst
-	c.pending = form == formFigures && order == "" && learned == ""
+	c.pending = pending
 	c.order = cmp.Or(c.order, learned)
 	at := time.UTC
 	if zone != 0 {
