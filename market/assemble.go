@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"time"
 
 	"github.com/micro-quant/mqc/market/calendar"
@@ -13,7 +14,7 @@ import (
 
 // series makes a valid series of the rows and describes it.
 func (t *table) series(report *Report) (*Series, error) {
-	if err := t.faults.err(); err != nil {
+	if err := t.faults.err(len(t.candles)); err != nil {
 		return nil, err
 	}
 	fail := func(format string, args ...any) (*Series, error) {
@@ -38,7 +39,7 @@ func (t *table) series(report *Report) (*Series, error) {
 	interval, ok := t.interval()
 	if !ok {
 		t.unique() // says which
-		return nil, cmp.Or(t.faults.err(), t.tooFew())
+		return nil, cmp.Or(t.faults.err(len(t.candles)), t.tooFew())
 	}
 	if interval == 0 {
 		return fail("time: the median step is shorter than a second: these are trades, not candles")
@@ -53,7 +54,7 @@ func (t *table) series(report *Report) (*Series, error) {
 	t.scale()
 	t.unique()
 	report.Widened = t.settle()
-	if err := t.faults.err(); err != nil {
+	if err := t.faults.err(len(t.candles)); err != nil {
 		return nil, err
 	}
 	if err := t.tooFew(); err != nil {
@@ -167,6 +168,11 @@ func (t *table) inOrder() {
 	if back == nil {
 		return
 	}
+	unsorted := len(back) > 2 && 4*len(back) > len(t.candles)
+	if doubt := t.byHabit && t.options.DateOrder == ""; unsorted && (doubt || !t.options.Repair && !t.options.Drop) {
+		t.runBackwards(back)
+		return
+	}
 	if t.options.Repair {
 		for _, i := range back {
 			t.repair(t.lines[i], t.candles[i].Time, "time", "moved to its place: it stood after a later time")
@@ -182,6 +188,26 @@ func (t *table) inOrder() {
 		}
 		latest = t.candles[i].Time
 		return true
+	})
+}
+
+// runBackwards takes so many rows out of order for faults that sorting them, or
+// leaving them out, hides what is wrong.
+func (t *table) runBackwards(back []int) {
+	first := back[0]
+	what := fmt.Sprintf("%s: the dates run backwards in %d of %d rows", notAfter(t.candles[first].Time, t.candles[first-1].Time), len(back), len(t.candles))
+	if t.byHabit {
+		what += ", of which day and month could change places"
+	}
+	for _, i := range back {
+		t.faults.add(strconv.Itoa(int(t.lines[i])), byNothing, "time", what)
+	}
+	if t.byHabit {
+		t.faults.first.cause = ErrDateOrder
+	}
+	t.keep(func(i int) bool {
+		_, isBack := slices.BinarySearch(back, i)
+		return !isBack
 	})
 }
 

@@ -143,6 +143,62 @@ func TestSignBetweenThousandsIsNotRepaired(t *testing.T) {
 	}
 }
 
+// Sorting dates that were read in the wrong order makes nonsense of them.
+func TestDatesThatRunBackwards(t *testing.T) {
+	text := "Date,Open,High,Low,Close\n"
+	for month := 1; month <= 12; month++ {
+		for d := 1; d <= 12; d += 3 {
+			text += fmt.Sprintf("%02d.%02d.2024,10,12,9,11\n", month, d)
+		}
+	}
+	for _, o := range []Options{{}, {Repair: true, Drop: true}, {DateOrder: DayFirst}} {
+		_, _, err := readWith(strings.NewReader(text), "F.csv", o)
+		var fault *FaultError
+		want := "market: F.csv:6: time: 2024-01-02 is not after 2024-10-01: the dates run backwards in 33 of 48 rows, of which day and month could change places (and 32 more rows at fault, of 48)"
+		if !errors.Is(err, ErrDateOrder) || !errors.As(err, &fault) || fault.Repairable || fault.Droppable || err.Error() != want {
+			t.Errorf("%+v: %v, want %s", o, err, want)
+		}
+	}
+	if s, r := readOption(t, text, Options{DateOrder: MonthFirst}); len(s.Candles) != 48 || len(r.Changes) != 0 {
+		t.Errorf("month first: %d candles, %q", len(s.Candles), changesOf(r))
+	}
+	// Dates that can be read in one way alone: the file is in no order.
+	text = plainHeader
+	for _, d := range []int{9, 2, 16, 3, 8, 4, 10, 5, 17, 18} {
+		text += fmt.Sprintf("2024-01-%02d,10,12,9,11,5\n", d)
+	}
+	_, _, err := read(strings.NewReader(text), "F.csv")
+	var fault *FaultError
+	if !errors.As(err, &fault) || errors.Is(err, ErrDateOrder) || fault.Repairable || fault.Droppable || !strings.Contains(err.Error(), "run backwards in 6 of 10 rows") {
+		t.Errorf("%v, want rows in no order", err)
+	}
+	if s, _ := readOption(t, text, Options{Repair: true}); len(s.Candles) != 10 {
+		t.Errorf("%d candles, want all sorted", len(s.Candles))
+	}
+}
+
+// A file of which most rows are at fault is read otherwise, or is another file.
+func TestNothingIsOfferedWhereMostRowsAreAtFault(t *testing.T) {
+	text := plainHeader
+	for d := 1; d <= 28; d++ {
+		text += fmt.Sprintf("2024-01-%02d,10,9,12,11,5\n", d) // high and low exchanged
+	}
+	for _, c := range []struct {
+		name, text string
+		offered    bool
+	}{
+		{"all", text, false},
+		{"all but some", text + "2024-02-01,10,12,9,11,5\n2024-02-02,10,12,9,11,5\n2024-02-03,10,12,9,11,5\n", false},
+		{"some", plainHeader + "2024-01-01,10,12,9,11,5\n2024-01-02,10,12,9,11,5\n2024-01-03,10,9,12,11,5\n", true},
+	} {
+		_, _, err := read(strings.NewReader(c.text), "F.csv")
+		var fault *FaultError
+		if !errors.As(err, &fault) || fault.Repairable != c.offered || fault.Droppable != c.offered {
+			t.Errorf("%s: %+v, want offered %v", c.name, fault, c.offered)
+		}
+	}
+}
+
 func TestAdjustMultipliesByTheRatio(t *testing.T) {
 	text := "Date,Open,High,Low,Close,Adj Close\n2024-01-02,10,12,9,11,5.5\n2024-01-03,10,11,9,11,11\n"
 	s, r := readOption(t, text, Options{Adjust: true})

@@ -207,6 +207,7 @@ func (t *table) readColumns(f *parquetFile) error {
 	if clock.pending {
 		return errDateOrder
 	}
+	t.byHabit = clock.byHabit()
 	t.byZone = clock.zoned || clock.form == formEpoch || at.clock < 0 && isInstant(f.columns[at.time])
 	return nil
 }

@@ -56,6 +56,7 @@ type table struct {
 	lines    []int32   // of each candle; rows of a Parquet file
 	adjusted []float64 // closes, where they are asked for
 	byZone   bool      // the times name their zones
+	byHabit  bool      // no date tells which of its figures is the day
 	signs    signs     // of the prices, in a text
 	changes  []Change
 	dropped  int // of the changes
@@ -159,6 +160,7 @@ func (t *table) readRows(source *textSource, d *dialect, size int64) error {
 		}
 	}
 	t.byZone = d.clock.zoned || d.clock.form == formEpoch
+	t.byHabit = d.clock.byHabit()
 	// A row that could not be read is missing from the table: what follows
 	// would report its absence and not its cause.
 	return nil

@@ -39,6 +39,7 @@ type clock struct {
 	unit    time.Duration // of numbers since 1970
 	zones   map[int]*time.Location
 	pending bool // all dates so far can be read in two ways; they are read day first
+	proven  bool // a day after the twelfth told which of two figures it is
 	flipped bool // the last one told that they were month first
 }
 
@@ -215,6 +216,7 @@ func (c *clock) calendar(text string) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("is the end of a day that could be another: %w", errDateOrder)
 	}
 	c.form, c.zoned = form, zoned
+	c.proven = c.proven || day > 12
 	c.flipped = c.pending && learned == MonthFirst
 	c.pending = pending
 	c.order = cmp.Or(c.order, learned)
@@ -226,6 +228,12 @@ func (c *clock) calendar(text string) (time.Time, error) {
 		}
 	}
 	return time.Date(year, time.Month(month), day, 0, 0, int(clock/time.Second), int(clock%time.Second), at), nil
+}
+
+// byHabit tells dates that were read in the order that was named, or that is
+// usual with dots, and fit another one as well.
+func (c *clock) byHabit() bool {
+	return c.form == formFigures && c.order != YearFirst && !c.proven
 }
 
 // orderNote explains a day that is none.
