@@ -54,7 +54,7 @@ func (t *table) series(report *Report) (*Series, error) {
 	t.scale()
 	t.unique()
 	report.Widened = t.settle()
-	if err := t.faults.err(len(t.candles)); err != nil {
+	if err := t.refusal(interval); err != nil {
 		return nil, err
 	}
 	if err := t.tooFew(); err != nil {
@@ -184,6 +184,7 @@ func (t *table) inOrder() {
 	t.keep(func(i int) bool {
 		if c := t.candles[i]; c.Time.Before(latest) {
 			t.fault(t.lines[i], c.Time, byRepair, "time", "%s", notAfter(c.Time, latest))
+			t.seeSetBack(c.Time, latest)
 			return false
 		}
 		latest = t.candles[i].Time
@@ -304,9 +305,27 @@ func (t *table) unique() {
 			t.fault(t.lines[i], c.Time, byRepair, "time", "%s, and the row is a copy", notAfter(c.Time, before.Time))
 		default:
 			t.fault(t.lines[i], c.Time, byDrop, "time", "%s", notAfter(c.Time, before.Time))
+			t.seeSetBack(c.Time, before.Time)
 		}
 		return false
 	})
+}
+
+// seeSetBack counts a time that is not after the one before, where a clock that
+// was set back could show it.
+func (t *table) seeSetBack(at, before time.Time) {
+	if t.options.Zone == nil && !t.byZone && before.Sub(at) <= time.Hour {
+		t.setBack++
+	}
+}
+
+// refusal is nil without a fault.
+func (t *table) refusal(interval Interval) error {
+	err := t.faults.err(len(t.candles))
+	if e := t.faults.first; e != nil && interval < Day && t.setBack == e.More+1 && 4*t.setBack <= e.Rows {
+		e.Local, e.Repairable = true, false
+	}
+	return err
 }
 
 // sameBits compares what two candles at one time say.

@@ -23,6 +23,7 @@ type FaultError struct {
 	Rows       int  // that were read, with those at fault
 	Repairable bool // Options.Repair mends all of them, and most rows are good
 	Droppable  bool // Options.Drop leaves all of them out, and most rows are good
+	Local      bool // all of them repeat an hour, as a local clock that is set back: Options.Zone tells the two apart
 	cause      error
 }
 

@@ -257,6 +257,42 @@ func TestZoneAcrossDaylightSaving(t *testing.T) {
 	}
 }
 
+// Without a zone, an hour that comes twice is a fault, and the zone is what
+// settles it.
+func TestHourThatComesTwiceAsksForAZone(t *testing.T) {
+	minutes := func(step int, copied bool) string {
+		text := "time,open,high,low,close\n"
+		at, back := time.Date(2024, 11, 2, 20, 0, 0, 0, time.UTC), time.Date(2024, 11, 3, 2, 0, 0, 0, time.UTC)
+		for i := range 12 * 60 / step {
+			if at = at.Add(time.Duration(step) * time.Minute); at.Equal(back) {
+				at, back = at.Add(-time.Hour), time.Time{}
+			}
+			if copied {
+				i = 0
+			}
+			text += fmt.Sprintf("%s,%d,%d,1,1\n", at.Format("2006-01-02 15:04"), 1+i, 1+i)
+		}
+		return text
+	}
+	for _, c := range []struct {
+		name, text string
+		local      bool
+	}{
+		{"hours", minutes(60, false), true},
+		{"quarters", minutes(15, false), true},
+		{"a copy", minutes(60, true), false},
+		{"two hours back", strings.Replace(minutes(60, false), "03 05:00", "03 02:00", 1), false},
+		{"a day", plainHeader + "2024-01-02,1,1,1,1,5\n2024-01-03,1,1,1,1,5\n2024-01-03,2,2,2,2,5\n2024-01-04,1,1,1,1,5\n", false},
+		{"a zone", strings.ReplaceAll(minutes(60, false), ":00,", ":00Z,"), false},
+	} {
+		_, _, err := read(strings.NewReader(c.text), "F.csv")
+		var fault *FaultError
+		if !errors.As(err, &fault) || fault.Local != c.local || c.local && fault.Repairable {
+			t.Errorf("%s: %+v, want local %v", c.name, fault, c.local)
+		}
+	}
+}
+
 func TestOptionsRefuseNonsense(t *testing.T) {
 	err := Options{DateOrder: "ydm", Decimal: ";", Scale: -1}.Validate()
 	for _, want := range []string{"ydm", ";", "-1"} {

@@ -60,6 +60,7 @@ type table struct {
 	signs    signs     // of the prices, in a text
 	changes  []Change
 	dropped  int // of the changes
+	setBack  int // faults that go back by at most an hour, of times that name no zone
 	faults   faults
 }
 

@@ -77,6 +77,8 @@ func settled(err error) string {
 		return "--decimal point or comma settles it"
 	case !errors.As(err, &fault):
 		return ""
+	case fault.Local && fault.Droppable:
+		return "if the times are local, --zone settles it, such as --zone America/New_York; --drop leaves out the rows at fault"
 	case fault.Repairable:
 		return "--repair mends it, or --drop leaves it out"
 	case fault.Droppable:
