@@ -245,7 +245,7 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 	if at.volume >= 0 {
 		var ok bool
 		if text := strings.TrimSpace(cells[at.volume]); !isMissing(text) {
-			if c.Volume, ok = d.numbers.parseVolume(text); !ok {
+			if c.Volume, ok = d.volumes.parseVolume(text); !ok {
 				t.fault(line, c.Time, byDrop, "volume", "%s", noNumber(text))
 				return nil
 			}

@@ -29,6 +29,7 @@ type dialect struct {
 	comma   byte // between cells
 	at      layout
 	numbers numbers
+	volumes numbers
 	clock   *clock
 	first   int // lines before the first row
 }
@@ -286,21 +287,24 @@ func bareDialect(lines [][]string, comma byte, o Options) (*dialect, error) {
 
 // newDialect learns from the first rows how numbers and times are spelled.
 func newDialect(comma byte, at layout, rows [][]string, before int, o Options) (*dialect, error) {
-	var cells, times []string
+	var prices, volumes, times []string
 	for _, row := range rows {
 		if len(row) < at.width-at.blank {
 			continue
 		}
-		for _, i := range []int{at.open, at.high, at.low, at.close, at.volume, at.adjusted} {
+		for _, i := range []int{at.open, at.high, at.low, at.close, at.adjusted} {
 			if i >= 0 && i < len(row) {
-				cells = append(cells, row[i])
+				prices = append(prices, row[i])
 			}
+		}
+		if at.volume >= 0 && at.volume < len(row) {
+			volumes = append(volumes, row[at.volume])
 		}
 		if text := strings.TrimSpace(row[at.time]); text != "" {
 			times = append(times, text)
 		}
 	}
-	spelled, err := learnNumbers(cells, o.Decimal)
+	spelled, spelledVolumes, err := learnSpelling(prices, volumes, o.Decimal)
 	if err != nil {
 		return nil, fmt.Errorf("%d: %w", before+1, err)
 	}
@@ -308,7 +312,7 @@ func newDialect(comma byte, at layout, rows [][]string, before int, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	return &dialect{comma: comma, at: at, numbers: spelled, clock: c, first: before}, nil
+	return &dialect{comma: comma, at: at, numbers: spelled, volumes: spelledVolumes, clock: c, first: before}, nil
 }
 
 // lineReader splits text into lines and cells, and counts the lines.

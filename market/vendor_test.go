@@ -130,6 +130,32 @@ func TestClocksThatAreNumbers(t *testing.T) {
 	}
 }
 
+// The form of numbers is found out where it leaves no doubt: spaces can be
+// nothing but marks of thousands, and neither can a sign that stands twice.
+func TestMarksOfThousands(t *testing.T) {
+	french := "Date;Ouverture;Haut;Bas;Clôture;Volume\n2024-01-30;40 000,0;41 000,5;39 000,0;40 500,0;1 234 567\n2024-01-31;40 500,0;41 000,0;40 000,0;40 250,5;2 000 000\n"
+	dots := "Date;Open;High;Low;Close;Volume\n2024-01-30;88.22;89.5;87.1;88.0;9.030.644\n2024-01-31;88.0;88.9;87.2;88.5;930.644\n"
+	commas := "Date;Open;High;Low;Close;Volume\n2024-01-30;88,22;89,5;87,1;88,0;9,030,644\n2024-01-31;88,0;88,9;87,2;88,5;930,644\n"
+	for _, c := range []struct {
+		name, text   string
+		decimal      string
+		open, volume float64
+	}{
+		{"space", french, "", 40_000, 1_234_567},
+		{"no-break space", strings.ReplaceAll(french, " ", "\u00a0"), "", 40_000, 1_234_567},
+		{"narrow no-break space", strings.ReplaceAll(french, " ", "\u202f"), "", 40_000, 1_234_567},
+		{"Swiss", strings.NewReplacer(" ", "'", ",", ".").Replace(french), "", 40_000, 1_234_567},
+		{"dots beside points", dots, "", 88.22, 9_030_644},
+		{"dots beside points, named", dots, ".", 88.22, 9_030_644},
+		{"commas beside commas", commas, "", 88.22, 9_030_644},
+	} {
+		s, _, err := readWith(strings.NewReader(c.text), "F.csv", Options{Decimal: c.decimal})
+		if err != nil || s.Candles[0].Open != c.open || s.Candles[0].Volume != c.volume {
+			t.Errorf("%s: %v, %v, want open %v and volume %v", c.name, s, err, c.open, c.volume)
+		}
+	}
+}
+
 // Headers in other encodings than UTF-8; the rows are ASCII in all of them.
 func TestReadsOtherEncodings(t *testing.T) {
 	const rows = "30.01.2024;10,00;12,00;9,00;11,00;500\n31.01.2024;11,00;13,00;10,00;12,00;600\n"
