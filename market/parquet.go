@@ -204,8 +204,9 @@ func (t *table) readColumns(f *parquetFile) error {
 	if clock == nil {
 		return nil
 	}
-	if clock.pending {
-		return errDateOrder
+	if i := t.unsureDate(clock); i >= 0 {
+		at := t.candles[i].Time
+		return fmt.Errorf("row %d: time: %w: %s or %s", t.lines[i], errDateOrder, at.Format(dayMonth), flip(at).Format(dayMonth))
 	}
 	t.byHabit = clock.byHabit()
 	t.byZone = clock.zoned || clock.form == formEpoch || at.clock < 0 && isInstant(f.columns[at.time])

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,15 +38,21 @@ func readText(r io.Reader, size int64, path string, o Options) (*Series, Report,
 	if err := t.readRows(source, d, size); err != nil {
 		return fail(err)
 	}
-	if d.clock.pending && len(t.candles) > 0 {
-		first := t.candles[0].Time
-		return fail(fmt.Errorf("%d: time: %w: %s or %s", t.lines[0], errDateOrder, first.Format(dayMonth), flip(first).Format(dayMonth)))
+	if i := t.unsureDate(d.clock); i >= 0 {
+		at := t.candles[i].Time
+		return fail(fmt.Errorf("%d: time: %w: %s or %s", t.lines[i], errDateOrder, at.Format(dayMonth), flip(at).Format(dayMonth)))
 	}
 	series, err := t.series(&report)
 	return series, report, err
 }
 
 const dayMonth = "2 January 2006"
+
+// unsureDate is the first candle whose date is another one with day and month
+// exchanged, where no date tells which is which; −1: there is none.
+func (t *table) unsureDate(c *clock) int {
+	return slices.IndexFunc(t.candles, func(one Candle) bool { return c.pending && one.Time.Day() != int(one.Time.Month()) })
+}
 
 // table holds the rows of a file on their way to a series.
 type table struct {

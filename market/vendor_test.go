@@ -130,6 +130,18 @@ func TestClocksThatAreNumbers(t *testing.T) {
 	}
 }
 
+// The refusal shows a date that differs; where none does, there is no doubt.
+func TestUnsureDateIsOneThatDiffers(t *testing.T) {
+	text := "Date,Open,High,Low,Close\n01/01/2024,10,12,9,11\n02/02/2024,10,12,9,11\n"
+	if s, _, err := read(strings.NewReader(text), "F.csv"); err != nil || !s.Candles[1].Time.Equal(day(2024, 2, 2)) {
+		t.Errorf("%v, %v, want two dates", s, err)
+	}
+	_, _, err := read(strings.NewReader(text+"03/04/2024,10,12,9,11\n"), "F.csv")
+	if want := ":4: time: the order of the dates: day and month could change places in every date: 3 April 2024 or 4 March 2024"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // The form of numbers is found out where it leaves no doubt: spaces can be
 // nothing but marks of thousands, and neither can a sign that stands twice.
 func TestMarksOfThousands(t *testing.T) {
