@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -280,23 +279,6 @@ func noNumber(text string) string {
 		return fmt.Sprintf("%q is a missing value", text)
 	}
 	return fmt.Sprintf("%q is no number", clip(text))
-}
-
-// symbolOf is the file name up to the first underscore or its extension.
-func symbolOf(path string) string {
-	name := filepath.Base(filepath.ToSlash(path))
-	for again := true; again; {
-		again = false
-		for _, ext := range []string{".gz", ".zip", ".csv", ".txt", ".tsv", ".parquet"} {
-			if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
-				name, again = name[:len(name)-len(ext)], true
-			}
-		}
-	}
-	if symbol, _, _ := strings.Cut(name, "_"); symbol != "" {
-		return symbol
-	}
-	return name
 }
 
 // checkSymbol refuses what cannot stand in a table or a file name.
