@@ -222,6 +222,41 @@ func TestReadDir(t *testing.T) {
 	}
 }
 
+// Files of the months of one market are one series; those that overlap are not.
+func TestReadDirJoinsMonths(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, first time.Time, n int) string {
+		text := "Date,Open,High,Low,Close,Volume\n"
+		for i := range n {
+			text += first.Add(time.Duration(i)*time.Hour).Format("2006-01-02 15:04") + ",10,12,9,11,5\n"
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	second := write("BTCUSDT-1h-2024-01.csv", day(2024, 2, 1), 48)
+	first := write("BTCUSDT-1h-2024-02.csv", day(2024, 1, 30), 48)
+	write("ETHUSDT-1h-2024-01.csv", day(2024, 1, 1), 10)
+	series, reports, err := ReadDir(dir)
+	if err != nil || len(series) != 2 || len(reports) != 2 {
+		t.Fatalf("%d series, %d reports, %v, want two", len(series), len(reports), err)
+	}
+	s, r := series[0], reports[0]
+	if widened, err := s.Validate(); widened != 0 || err != nil || s.Symbol != "BTCUSDT" || len(s.Candles) != 96 {
+		t.Errorf("%s: %d candles, %v, want 96 in order", s.Symbol, len(s.Candles), err)
+	}
+	if r.Rows != 96 || r.Path != first+", "+second || !r.First.Equal(day(2024, 1, 30)) || r.Gaps.Count != 0 || reports[1].Symbol != "ETHUSDT" {
+		t.Errorf("report %+v, want both files", r)
+	}
+
+	write("BTCUSDT-1h-2024-03.csv", day(2024, 2, 2), 48)
+	if _, _, err := ReadDir(dir); err == nil || !strings.Contains(err.Error(), "symbol BTCUSDT is also in") || !strings.Contains(err.Error(), "renaming one of them settles it") {
+		t.Errorf("overlap: %v, want it refused", err)
+	}
+}
+
 func TestWriteCSVRoundTrip(t *testing.T) {
 	for _, interval := range []Interval{Day, 5 * Minute} {
 		s := &Series{Symbol: "X", Interval: interval}

@@ -65,7 +65,8 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 				switch {
 				case f.Err == nil:
 					read++
-					f.Series.Candles = nil // what they hold is in the report
+					// What they hold is in the report; their ends say whether files overlap.
+					f.Series.Candles = []market.Candle{f.Series.Candles[0], f.Series.Candles[len(f.Series.Candles)-1]}
 					series = append(series, f.Series)
 				default:
 					one.Error, one.Hint = strings.TrimPrefix(f.Err.Error(), "market: "), settled(f.Err)
@@ -79,7 +80,7 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 				results = append(results, one)
 			}
 		}
-		together = append(together, market.CheckTogether(series)...)
+		together = append(together, market.CheckTogether(market.Join(series))...)
 	}
 	if a.json {
 		if err := a.printJSON(results); err != nil {
