@@ -199,6 +199,27 @@ func TestNothingIsOfferedWhereMostRowsAreAtFault(t *testing.T) {
 	}
 }
 
+// A high that is ten times the rest makes no jump between candles, and is seen.
+func TestSpikesAreCounted(t *testing.T) {
+	text := plainHeader
+	for d := 1; d <= 20; d++ {
+		row := "100,101,99,100"
+		switch d {
+		case 8:
+			row = "100,1010,99,100"
+		case 9:
+			row = "100,101,9.9,100"
+		}
+		text += fmt.Sprintf("2024-01-%02d,%s,5\n", d, row)
+	}
+	if _, r := readOption(t, text, Options{}); r.Spikes != 2 || !r.FirstSpike.Equal(day(2024, 1, 8)) || len(r.Jumps) != 0 {
+		t.Errorf("%d spikes from %v, %d jumps, want 2 from the 8th, none", r.Spikes, r.FirstSpike, len(r.Jumps))
+	}
+	if _, r := readOption(t, good, Options{}); r.Spikes != 0 {
+		t.Errorf("%d spikes, want none", r.Spikes)
+	}
+}
+
 func TestAdjustMultipliesByTheRatio(t *testing.T) {
 	text := "Date,Open,High,Low,Close,Adj Close\n2024-01-02,10,12,9,11,5.5\n2024-01-03,10,11,9,11,11\n"
 	s, r := readOption(t, text, Options{Adjust: true})

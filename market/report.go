@@ -30,6 +30,8 @@ type Report struct {
 	Stale         Runs      `json:"stale"`        // five and more candles that repeat one price
 	Idle          Runs      `json:"idle"`         // five and more candles of volume 0
 	Jumps         []Jump    `json:"jumps"`        // at most 100, as those of splits and of other units
+	Spikes        int       `json:"spikes"`       // rows whose high or low is far from both open and close: by more than a factor of 5
+	FirstSpike    time.Time `json:"first_spike,omitzero"`
 	ProposedScale float64   `json:"proposed_scale,omitempty"`
 	Changes       []Change  `json:"changes,omitempty"` // what Options.Repair and Options.Drop did
 }
@@ -86,6 +88,11 @@ func (r *Report) describe(s *Series) {
 		if c.flat() {
 			r.Flat++
 		}
+		if c.spike() {
+			if r.Spikes++; r.Spikes == 1 {
+				r.FirstSpike = c.Time
+			}
+		}
 		if i == 0 {
 			continue
 		}
@@ -107,6 +114,12 @@ func (r *Report) describe(s *Series) {
 }
 
 func (c Candle) flat() bool { return c.Open == c.High && c.High == c.Low && c.Low == c.Close }
+
+// spike tells a high or a low that trade between open and close hardly reaches.
+func (c Candle) spike() bool {
+	const far = 5
+	return c.High > far*max(c.Open, c.Close) || c.Low < min(c.Open, c.Close)/far
+}
 
 // runs finds stretches of at least five candles.
 func (s *Series) runs(in func(i int) bool) (runs Runs) {

@@ -147,6 +147,9 @@ func (a *app) sayOdd(r checked) {
 		}
 		a.say("%s: %s: opens at %.4g times the close before: looks like %s", r.name, shortTime(j.Time, r.Interval), j.Ratio, j.Looks)
 	}
+	if r.Spikes > 0 {
+		a.say("%s: %s: high or low is more than 5 times away from open and close, as in %s", r.name, shortTime(r.FirstSpike, r.Interval), share(r.Spikes, "row", "rows"))
+	}
 	if r.Widened > 0 {
 		a.say("%s: high or low of %s widened by a rounding error", r.name, share(r.Widened, "row", "rows"))
 	}
