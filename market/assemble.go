@@ -44,11 +44,11 @@ func (t *table) series(report *Report) (*Series, error) {
 	if interval == 0 {
 		return fail("time: the median step is shorter than a second: these are trades, not candles")
 	}
-	for i := range t.candles {
-		if at := &t.candles[i].Time; interval >= Day {
-			*at = calendar.Date(*at)
-		} else {
-			*at = at.UTC()
+	if interval >= Day {
+		report.DayStart = t.toDates()
+	} else {
+		for i := range t.candles {
+			t.candles[i].Time = t.candles[i].Time.UTC()
 		}
 	}
 	t.scale()
@@ -210,6 +210,32 @@ func (t *table) runBackwards(back []int) {
 		_, isBack := slices.BinarySearch(back, i)
 		return !isBack
 	})
+}
+
+// toDates makes times the dates that they name. Instants in UTC that are not
+// midnight there are the beginning of a day somewhere else: their dates are those of the
+// zone of the options. Without one, start is the time of day that all of them have.
+func (t *table) toDates() (start time.Duration) {
+	clock := func(c Candle) time.Duration { return c.Time.Sub(c.Time.Truncate(24 * time.Hour)) }
+	first := clock(t.candles[0])
+	utc, midnight, same := t.byZone, true, true
+	for _, c := range t.candles {
+		utc = utc && c.Time.Location() == time.UTC
+		midnight = midnight && clock(c) == 0
+		same = same && clock(c) == first
+	}
+	elsewhere := utc && !midnight
+	for i := range t.candles {
+		at := &t.candles[i].Time
+		if elsewhere && t.options.Zone != nil {
+			*at = at.In(t.options.Zone)
+		}
+		*at = calendar.Date(*at)
+	}
+	if elsewhere && same && t.options.Zone == nil {
+		return first
+	}
+	return 0
 }
 
 // Len, Less and Swap sort by time.

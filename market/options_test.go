@@ -278,6 +278,34 @@ func TestZoneAcrossDaylightSaving(t *testing.T) {
 	}
 }
 
+// Midnight in Tokyo is 15:00 of the day before in UTC.
+func TestZoneDatesDaysThatAreInstants(t *testing.T) {
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Skip("no time zones on this system")
+	}
+	head := "time,open,high,low,close\n"
+	text := head + "2023-12-31 15:00:00+00:00,1,1,1,1\n2024-01-01 15:00:00+00:00,1,1,1,1\n"
+	for _, c := range []struct {
+		text  string
+		zone  *time.Location
+		first time.Time
+		start time.Duration
+	}{
+		{text, nil, day(2023, 12, 31), 15 * time.Hour},
+		{text, tokyo, day(2024, 1, 1), 0},
+		{head + "1704034800,1,1,1,1\n1704121200,1,1,1,1\n", tokyo, day(2024, 1, 1), 0},
+		{head + "1704067200,1,1,1,1\n1704153600,1,1,1,1\n", tokyo, day(2024, 1, 1), 0}, // midnight in UTC
+		{head + "2024-01-01 00:00:00-05:00,1,1,1,1\n2024-01-02 00:00:00-05:00,1,1,1,1\n", tokyo, day(2024, 1, 1), 0},
+		{head + "2023-12-31 15:00,1,1,1,1\n2024-01-01 15:00,1,1,1,1\n", tokyo, day(2023, 12, 31), 0}, // of Tokyo's clock
+	} {
+		s, r := readOption(t, c.text, Options{Zone: c.zone})
+		if !s.Candles[0].Time.Equal(c.first) || r.DayStart != c.start {
+			t.Errorf("%q in %v: from %v, days begin at %v, want %v and %v", c.text, c.zone, s.Candles[0].Time, r.DayStart, c.first, c.start)
+		}
+	}
+}
+
 // Without a zone, an hour that comes twice is a fault, and the zone is what
 // settles it.
 func TestHourThatComesTwiceAsksForAZone(t *testing.T) {

@@ -30,10 +30,13 @@ type Report struct {
 	Stale         Runs      `json:"stale"`        // five and more candles that repeat one price
 	Idle          Runs      `json:"idle"`         // five and more candles of volume 0
 	Jumps         []Jump    `json:"jumps"`        // at most 100, as those of splits and of other units
-	Spikes        int       `json:"spikes"`       // rows whose high or low is far from both open and close: by more than a factor of 5
-	FirstSpike    time.Time `json:"first_spike,omitzero"`
-	ProposedScale float64   `json:"proposed_scale,omitempty"`
-	Changes       []Change  `json:"changes,omitempty"` // what Options.Repair and Options.Drop did
+	// DayStart is when all daily candles begin in UTC, where they are instants, not at
+	// midnight, and Options.Zone does not say of where: their dates are those of UTC.
+	DayStart      time.Duration `json:"day_start,omitempty"` // ns
+	Spikes        int           `json:"spikes"`              // rows whose high or low is far from both open and close: by more than a factor of 5
+	FirstSpike    time.Time     `json:"first_spike,omitzero"`
+	ProposedScale float64       `json:"proposed_scale,omitempty"`
+	Changes       []Change      `json:"changes,omitempty"` // what Options.Repair and Options.Drop did
 }
 
 // Runs counts stretches of a series and shows the longest.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -146,6 +147,10 @@ func (a *app) sayOdd(r checked) {
 			break
 		}
 		a.say("%s: %s: opens at %.4g times the close before: looks like %s", r.name, shortTime(j.Time, r.Interval), j.Ratio, j.Looks)
+	}
+	if r.DayStart > 0 {
+		a.say("%s: days begin at %s UTC and are dated there: --zone dates them where they begin at midnight, such as --zone Asia/Tokyo",
+			r.name, time.Time{}.Add(r.DayStart).Format("15:04"))
 	}
 	if r.Spikes > 0 {
 		a.say("%s: %s: high or low is more than 5 times away from open and close, as in %s", r.name, shortTime(r.FirstSpike, r.Interval), share(r.Spikes, "row", "rows"))
