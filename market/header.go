@@ -15,8 +15,8 @@ import (
 var fieldNames = map[string][]string{
 	"time": {
 		"date", "datetime", "date time", "datum", "datum zeit", "data", "fecha", "дата", "дата и время", "日期", "交易日期", "日付", "日付け", "날짜", "tarih", "trade date", "trading day", "day",
-		"timestamp", "timestamps", "time stamp", "time", "zeit", "gmt time", "utc time", "local time", "время", "时间", "時間", "open time", "opentime", "start date", "start time", "start", "candle begin time", "period", "index", "index level 0",
-		"unix", "unix time", "unix timestamp", "epoch", "t",
+		"timestamp", "timestamps", "time stamp", "time", "zeit", "gmt time", "utc time", "utc", "local time", "время", "时间", "時間", "open time", "opentime", "start date", "start time", "start", "window start", "candle begin time", "period", "index", "index level 0",
+		"unix", "unix time", "unix timestamp", "epoch", "t", "month",
 	},
 	"clock": {"time", "uhrzeit", "zeit", "hour", "hora", "heure", "ora", "время", "时间", "時間", "時刻", "시간"},
 	"open": {

@@ -137,10 +137,14 @@ func (t *table) readRows(source *textSource, d *dialect, size int64) error {
 		if err == io.EOF {
 			break
 		}
-		if errors.Is(err, errQuotes) {
-			t.fault(int32(lines.line), time.Time{}, byDrop, "line", "quotes do not match")
+		switch {
+		case errors.Is(err, errOpenQuote):
+			t.fault(int32(lines.line), time.Time{}, byNothing, "line", "%v", errOpenQuote)
 			continue
-		} else if err != nil {
+		case errors.Is(err, errQuotes):
+			t.fault(int32(lines.line), time.Time{}, byDrop, "line", "%v", errQuotes)
+			continue
+		case err != nil:
 			return err
 		}
 		if footer != nil {

@@ -22,7 +22,12 @@ const (
 	maxLine  = headSize // bytes of one line
 	maxLines = 1 << 26  // lines of one file
 	maxWidth = 1 << 10  // columns
+
+	headerLines = 20 // titles, links and remarks may stand before the names
 )
+
+// commas are what may stand between cells.
+var commas = []byte{',', ';', '\t', '|'}
 
 // dialect is how the rows of one text file are written.
 type dialect struct {
@@ -180,7 +185,7 @@ func (t *textSource) sniff(o Options) (*dialect, error) {
 	}
 	var best *errHeader
 	var bare error
-	for _, comma := range []byte{',', ';', '\t', '|'} {
+	for _, comma := range commas {
 		lines, number := splitLines(text, comma)
 		d, err := namedDialect(lines, number, comma, o)
 		var header *errHeader
@@ -195,7 +200,7 @@ func (t *textSource) sniff(o Options) (*dialect, error) {
 			return nil, err
 		}
 	}
-	for _, comma := range []byte{',', ';', '\t', '|'} {
+	for _, comma := range commas {
 		lines, _ := splitLines(text, comma)
 		if len(lines) == 0 || len(lines[0]) < 5 || best != nil && best.known > 2 {
 			continue
@@ -206,13 +211,32 @@ func (t *textSource) sniff(o Options) (*dialect, error) {
 		}
 		bare = err
 	}
-	switch {
+	switch line := openQuote(text); {
 	case best != nil && best.known > 1:
 		return nil, best
+	case line > 0:
+		return nil, fmt.Errorf("%w: line %d: %w", ErrNotCandles, line, errOpenQuote)
 	case bare != nil:
 		return nil, fmt.Errorf("%w: no line names the columns, and %w", ErrNotCandles, bare)
 	}
 	return nil, fmt.Errorf("%w: no line at its beginning names columns for time, open, high, low and close", ErrNotCandles)
+}
+
+// openQuote is the first of the lines that may be a header whose quotes go on
+// behind its end, from 1; 0: there is none.
+func openQuote(text []byte) int {
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if n++; n > headerLines {
+			break
+		}
+		for _, comma := range commas {
+			if _, err := splitCells(nil, strings.TrimRight(line, "\r\n"), comma); err == errOpenQuote && strings.IndexByte(line, comma) >= 0 {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // splitLines cuts text into lines that are not blank and lines into cells.
@@ -238,7 +262,7 @@ var errNoHeader = errors.New("no line names the columns")
 // namedDialect looks for a line of names among the first ones.
 func namedDialect(lines [][]string, number []int, comma byte, o Options) (*dialect, error) {
 	var best error = errNoHeader
-	for i := range min(len(lines), 20) { // titles, links and remarks may stand before it
+	for i := range min(len(lines), headerLines) {
 		if len(lines[i]) < 2 {
 			continue
 		}
@@ -357,7 +381,11 @@ func (l *lineReader) next() (cells []string, err error) {
 	}
 }
 
-var errQuotes = errors.New("quotes do not match")
+// errOpenQuote is an errQuotes too.
+var (
+	errQuotes    = errors.New("quotes do not match")
+	errOpenQuote = fmt.Errorf("%w: line breaks within quotes are not supported", errQuotes)
+)
 
 // splitCells appends the cells of a line. A cell that begins with a quote ends
 // with one; two inside stand for one (RFC 4180).
@@ -376,7 +404,7 @@ func splitCells(cells []string, line string, comma byte) ([]string, error) {
 		for {
 			next := strings.IndexByte(start[end:], '"')
 			if next < 0 {
-				return cells, errQuotes
+				return cells, errOpenQuote
 			}
 			end += next
 			if !strings.HasPrefix(start[end+1:], `"`) {
