@@ -199,6 +199,8 @@ func (t *table) runBackwards(back []int) {
 	what := fmt.Sprintf("%s: the dates run backwards in %d of %d rows", notAfter(t.candles[first].Time, t.candles[first-1].Time), len(back), len(t.candles))
 	if t.byHabit {
 		what += ", of which day and month could change places"
+	} else {
+		what += ", so the file or its column of times may be wrong"
 	}
 	for _, i := range back {
 		t.faults.add(strconv.Itoa(int(t.lines[i])), byNothing, "time", what)

@@ -162,6 +162,21 @@ func TestDatesThatRunBackwards(t *testing.T) {
 	if s, r := readOption(t, text, Options{DateOrder: MonthFirst}); len(s.Candles) != 48 || len(r.Changes) != 0 {
 		t.Errorf("month first: %d candles, %q", len(s.Candles), changesOf(r))
 	}
+	// A date that is none with the day first, as dots are read, tells as much.
+	other := "Date,Open,High,Low,Close\n01.12.2024,10,12,9,11\n01.13.2024,10,12,9,11\n01.14.2024,10,12,9,11\n"
+	for _, o := range []Options{{}, {Drop: true}, {DateOrder: DayFirst}} {
+		_, _, err := readWith(strings.NewReader(other), "F.csv", o)
+		if !errors.Is(err, ErrDateOrder) || !strings.HasPrefix(err.Error(), `market: F.csv:3: time: the order of the dates: "01.13.2024" is a date in another order`) {
+			t.Errorf("%+v: %v, want the order of the dates refused", o, err)
+		}
+	}
+	if s, _ := readOption(t, other, Options{DateOrder: MonthFirst}); len(s.Candles) != 3 {
+		t.Errorf("month first: %d candles", len(s.Candles))
+	}
+	var proven *FaultError
+	if _, _, err := read(strings.NewReader(other+"15.01.2024,10,12,9,11\n"), "F.csv"); !errors.As(err, &proven) || errors.Is(err, ErrDateOrder) {
+		t.Errorf("%v, want two orders in one file, which no option settles", err)
+	}
 	// Dates that can be read in one way alone: the file is in no order.
 	text = plainHeader
 	for _, d := range []int{9, 2, 16, 3, 8, 4, 10, 5, 17, 18} {

@@ -63,6 +63,7 @@ type table struct {
 	adjusted []float64 // closes, where they are asked for
 	byZone   bool      // the times name their zones
 	byHabit  bool      // no date tells which of its figures is the day
+	against  int32     // line of clock.against
 	signs    signs     // of the prices, in a text
 	changes  []Change
 	dropped  int // of the changes
@@ -172,6 +173,10 @@ func (t *table) readRows(source *textSource, d *dialect, size int64) error {
 	}
 	t.byZone = d.clock.zoned || d.clock.form == formEpoch
 	t.byHabit = d.clock.byHabit()
+	if o := t.options; d.clock.contradicted() && (o.DateOrder == "" || !o.Drop) {
+		return fmt.Errorf("%d: time: %w: %q is a date in another order than it was read in, and none tells that it was right",
+			t.against, ErrDateOrder, clip(d.clock.against))
+	}
 	// A row that could not be read is missing from the table: what follows
 	// would report its absence and not its cause.
 	return nil
@@ -216,9 +221,13 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 		t.fault(line, c.Time, byDrop, "time", "empty")
 		return nil
 	}
+	before := d.clock.against
 	if c.Time, err = t.timeOf(d.clock, text); errors.Is(err, ErrDateOrder) {
 		return fmt.Errorf("%d: time: %w", line, err)
 	} else if err != nil {
+		if d.clock.against != before {
+			t.against = line
+		}
 		t.fault(line, c.Time, byDrop, "time", "%v", err)
 		return nil
 	}

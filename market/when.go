@@ -38,9 +38,10 @@ type clock struct {
 	zoned   bool
 	unit    time.Duration // of numbers since 1970
 	zones   map[int]*time.Location
-	pending bool // all dates so far can be read in two ways; they are read day first
-	proven  bool // a day after the twelfth told which of two figures it is
-	flipped bool // the last one told that they were month first
+	pending bool   // all dates so far can be read in two ways; they are read day first
+	proven  bool   // a day after the twelfth told which of two figures it is
+	against string // the first date that is one in another order alone
+	flipped bool   // the last one told that they were month first
 }
 
 // dateForm is how a date is spelled.
@@ -201,6 +202,9 @@ func (c *clock) calendar(text string) (time.Time, error) {
 		}
 	}
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		if form == formFigures && order != YearFirst && c.against == "" && month > 12 && day >= 1 && day <= 12 && month <= daysIn(year, day) {
+			c.against = strings.Clone(text)
+		}
 		return time.Time{}, errors.New("is no day of the calendar" + c.orderNote())
 	}
 
@@ -235,6 +239,10 @@ func (c *clock) calendar(text string) (time.Time, error) {
 func (c *clock) byHabit() bool {
 	return c.form == formFigures && c.order != YearFirst && !c.proven
 }
+
+// contradicted tells an order that was named, or that is usual with dots, where
+// some dates are none in it and no date is one in it alone.
+func (c *clock) contradicted() bool { return c.against != "" && !c.proven }
 
 // orderNote explains a day that is none.
 func (c *clock) orderNote() string {
