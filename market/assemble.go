@@ -75,14 +75,18 @@ func (t *table) thousands() error {
 	if !t.signs.unsure() || t.options.Decimal != "" {
 		return nil
 	}
+	this, other := "point", "comma"
+	if t.signs.sign == ',' {
+		this, other = other, this
+	}
 	for i, c := range t.candles {
 		prices := []float64{c.Open, c.High, c.Low, c.Close}
 		if i > 0 {
 			prices = append(prices, t.candles[i-1].Close)
 		}
 		if a, b := slices.Min(prices), slices.Max(prices); isThousand(b / a) {
-			return fmt.Errorf("market: %s:%d: prices: %w: %v beside %v: its sign could be one between thousands",
-				t.path, t.lines[i], ErrDecimal, a, b)
+			return fmt.Errorf("market: %s:%d: prices: %w: %v beside %v: the %s could stand between thousands, and then the %s is the decimal sign",
+				t.path, t.lines[i], ErrDecimal, a, b, this, other)
 		}
 	}
 	return nil

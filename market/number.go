@@ -91,6 +91,7 @@ func learnSpelling(prices, volumes []string, decimal string) (price, volume numb
 
 // signs is what the prices of a file tell of their decimal sign.
 type signs struct {
+	sign      byte // as they were read
 	thousands bool // one of them has it before three last figures, as a sign between thousands
 	decimal   bool // one has it where no thousands end
 }
@@ -100,6 +101,7 @@ func (s *signs) see(cell string, decimal byte) {
 	if s.decimal {
 		return
 	}
+	s.sign = decimal
 	cell = bare(cell)
 	at := strings.IndexByte(cell, decimal)
 	switch {

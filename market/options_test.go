@@ -122,7 +122,7 @@ func TestSignBetweenThousandsIsNotRepaired(t *testing.T) {
 		"05.03.2024;998;1.012;995;1.008\n13.03.2024;1.008;1.020;1.001;1.015\n"
 	for _, o := range []Options{{}, {Repair: true, Drop: true}} {
 		_, _, err := readWith(strings.NewReader(text), "F.csv", o)
-		want := "market: F.csv:4: prices: the decimal sign: 1.008 beside 998: its sign could be one between thousands"
+		want := "market: F.csv:4: prices: the decimal sign: 1.008 beside 998: the point could stand between thousands, and then the comma is the decimal sign"
 		if !errors.Is(err, ErrDecimal) || err.Error() != want {
 			t.Errorf("%+v: %v, want %s", o, err, want)
 		}
