@@ -147,6 +147,9 @@ func (t *table) ascend() (turned bool) {
 		at := &t.candles[i].Time
 		y, m, d := at.Date()
 		local := time.Date(y, m, d, at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), zone)
+		if earlier := local.Add(-time.Hour); earlier.Hour() == local.Hour() { // Date takes either
+			local = earlier
+		}
 		if i > 0 && !local.After(t.candles[i-1].Time) {
 			if later := local.Add(time.Hour); later.Hour() == local.Hour() {
 				local = later

@@ -267,27 +267,44 @@ func TestScaleTurnsPointsIntoPrices(t *testing.T) {
 	}
 }
 
-// In New York, 2024-11-03 01:30 comes twice, and 2024-03-10 02:30 never.
+// In New York, 2024-11-03 01:30 comes twice, and 2024-03-10 02:30 never. East of
+// Greenwich, [time.Date] takes the second of two times, west of it the first.
 func TestZoneAcrossDaylightSaving(t *testing.T) {
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		t.Skip("no time zones on this system")
 	}
-	text := "time,open,high,low,close\n"
-	for _, hour := range []string{"00:30", "01:30", "01:30", "02:30", "03:30"} {
-		text += "2024-11-03 " + hour + ",1,1,1,1\n"
-	}
-	s, r := readOption(t, text, Options{Zone: zone})
-	for i, c := range s.Candles {
-		if want := time.Date(2024, 11, 3, 4+i, 30, 0, 0, time.UTC); !c.Time.Equal(want) {
-			t.Errorf("candle %d at %v, want %v", i, c.Time, want)
+	for _, c := range []struct {
+		zone string
+		from time.Time
+	}{
+		{"America/New_York", time.Date(2024, 11, 3, 4, 30, 0, 0, time.UTC)},
+		{"America/New_York", time.Date(2024, 3, 10, 5, 30, 0, 0, time.UTC)},
+		{"Europe/Berlin", time.Date(2024, 10, 26, 23, 30, 0, 0, time.UTC)},
+		{"Australia/Sydney", time.Date(2025, 4, 5, 13, 30, 0, 0, time.UTC)},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []time.Duration{time.Hour, 15 * time.Minute} {
+			text := "time,open,high,low,close\n"
+			for i := range 20 {
+				text += c.from.Add(time.Duration(i)*step).In(zone).Format("2006-01-02 15:04") + ",1,1,1,1\n"
+			}
+			s, r := readOption(t, text, Options{Zone: zone})
+			for i, one := range s.Candles {
+				if want := c.from.Add(time.Duration(i) * step); !one.Time.Equal(want) {
+					t.Errorf("%s: candle %d at %v, want %v", c.zone, i, one.Time, want)
+				}
+			}
+			if s.Interval != Interval(step) || r.Gaps.Count != 0 {
+				t.Errorf("%s: interval %s, %d gaps, want %v, none", c.zone, s.Interval, r.Gaps.Count, step)
+			}
 		}
 	}
-	if s.Interval != Hour || r.Gaps.Count != 0 {
-		t.Errorf("interval %s, %d gaps, want 1h, none", s.Interval, r.Gaps.Count)
-	}
 	// Times that name their zone keep it.
-	s, _ = readOption(t, "time,open,high,low,close\n2024-11-03 00:30Z,1,1,1,1\n2024-11-03 01:30Z,1,1,1,1\n", Options{Zone: zone})
+	s, _ := readOption(t, "time,open,high,low,close\n2024-11-03 00:30Z,1,1,1,1\n2024-11-03 01:30Z,1,1,1,1\n", Options{Zone: zone})
 	if want := time.Date(2024, 11, 3, 0, 30, 0, 0, time.UTC); !s.Candles[0].Time.Equal(want) {
 		t.Errorf("%v, want %v", s.Candles[0].Time, want)
 	}
