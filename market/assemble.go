@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"time"
 
 	"github.com/micro-quant/mqc/market/calendar"
@@ -13,13 +14,16 @@ import (
 
 // series makes a valid series of the rows and describes it.
 func (t *table) series(report *Report) (*Series, error) {
-	if err := t.faults.err(); err != nil {
+	if err := t.faults.err(len(t.candles)); err != nil {
 		return nil, err
 	}
 	fail := func(format string, args ...any) (*Series, error) {
 		return nil, fmt.Errorf("market: %s: %w", t.path, fmt.Errorf(format, args...))
 	}
 	if err := t.tooFew(); err != nil {
+		return nil, err
+	}
+	if err := t.thousands(); err != nil {
 		return nil, err
 	}
 	symbol := t.symbol
@@ -35,22 +39,22 @@ func (t *table) series(report *Report) (*Series, error) {
 	interval, ok := t.interval()
 	if !ok {
 		t.unique() // says which
-		return nil, cmp.Or(t.faults.err(), t.tooFew())
+		return nil, cmp.Or(t.faults.err(len(t.candles)), t.tooFew())
 	}
 	if interval == 0 {
 		return fail("time: the median step is shorter than a second: these are trades, not candles")
 	}
-	for i := range t.candles {
-		if at := &t.candles[i].Time; interval >= Day {
-			*at = calendar.Date(*at)
-		} else {
-			*at = at.UTC()
+	if interval >= Day {
+		report.DayStart = t.toDates()
+	} else {
+		for i := range t.candles {
+			t.candles[i].Time = t.candles[i].Time.UTC()
 		}
 	}
 	t.scale()
 	t.unique()
 	report.Widened = t.settle()
-	if err := t.faults.err(); err != nil {
+	if err := t.refusal(interval); err != nil {
 		return nil, err
 	}
 	if err := t.tooFew(); err != nil {
@@ -64,6 +68,32 @@ func (t *table) series(report *Report) (*Series, error) {
 	report.Changes = t.changes
 	return s, nil
 }
+
+// thousands refuses prices that are a thousand times others beside them, where
+// the decimal sign, which nobody named, could be that between thousands.
+func (t *table) thousands() error {
+	if !t.signs.unsure() || t.options.Decimal != "" {
+		return nil
+	}
+	this, other := "point", "comma"
+	if t.signs.sign == ',' {
+		this, other = other, this
+	}
+	for i, c := range t.candles {
+		prices := []float64{c.Open, c.High, c.Low, c.Close}
+		if i > 0 {
+			prices = append(prices, t.candles[i-1].Close)
+		}
+		if a, b := slices.Min(prices), slices.Max(prices); isThousand(b / a) {
+			return fmt.Errorf("market: %s:%d: prices: %w: %v beside %v: the %s could stand between thousands, and then the %s is the decimal sign",
+				t.path, t.lines[i], ErrDecimal, a, b, this, other)
+		}
+	}
+	return nil
+}
+
+// isThousand tells a factor that is a thousand, and a day's trade on top.
+func isThousand(factor float64) bool { return factor > 300 && factor < 3000 }
 
 // tooFew refuses what is left where it makes no series: fewer than two rows, or
 // fewer than were dropped of a long file.
@@ -117,6 +147,9 @@ func (t *table) ascend() (turned bool) {
 		at := &t.candles[i].Time
 		y, m, d := at.Date()
 		local := time.Date(y, m, d, at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), zone)
+		if earlier := local.Add(-time.Hour); earlier.Hour() == local.Hour() { // Date takes either
+			local = earlier
+		}
 		if i > 0 && !local.After(t.candles[i-1].Time) {
 			if later := local.Add(time.Hour); later.Hour() == local.Hour() {
 				local = later
@@ -142,6 +175,11 @@ func (t *table) inOrder() {
 	if back == nil {
 		return
 	}
+	unsorted := len(back) > 2 && 4*len(back) > len(t.candles)
+	if doubt := t.byHabit && t.options.DateOrder == ""; unsorted && (doubt || !t.options.Repair && !t.options.Drop) {
+		t.runBackwards(back)
+		return
+	}
 	if t.options.Repair {
 		for _, i := range back {
 			t.repair(t.lines[i], t.candles[i].Time, "time", "moved to its place: it stood after a later time")
@@ -153,11 +191,60 @@ func (t *table) inOrder() {
 	t.keep(func(i int) bool {
 		if c := t.candles[i]; c.Time.Before(latest) {
 			t.fault(t.lines[i], c.Time, byRepair, "time", "%s", notAfter(c.Time, latest))
+			t.seeSetBack(c.Time, latest)
 			return false
 		}
 		latest = t.candles[i].Time
 		return true
 	})
+}
+
+// runBackwards takes so many rows out of order for faults that sorting them, or
+// leaving them out, hides what is wrong.
+func (t *table) runBackwards(back []int) {
+	first := back[0]
+	what := fmt.Sprintf("%s: the dates run backwards in %d of %d rows", notAfter(t.candles[first].Time, t.candles[first-1].Time), len(back), len(t.candles))
+	if t.byHabit {
+		what += ", of which day and month could change places"
+	} else {
+		what += ", so the file or its column of times may be wrong"
+	}
+	for _, i := range back {
+		t.faults.add(strconv.Itoa(int(t.lines[i])), byNothing, "time", what)
+	}
+	if t.byHabit {
+		t.faults.first.cause = ErrDateOrder
+	}
+	t.keep(func(i int) bool {
+		_, isBack := slices.BinarySearch(back, i)
+		return !isBack
+	})
+}
+
+// toDates makes times the dates that they name. Instants in UTC that are not
+// midnight there are the beginning of a day somewhere else: their dates are those of the
+// zone of the options. Without one, start is the time of day that all of them have.
+func (t *table) toDates() (start time.Duration) {
+	clock := func(c Candle) time.Duration { return c.Time.Sub(c.Time.Truncate(24 * time.Hour)) }
+	first := clock(t.candles[0])
+	utc, midnight, same := t.byZone, true, true
+	for _, c := range t.candles {
+		utc = utc && c.Time.Location() == time.UTC
+		midnight = midnight && clock(c) == 0
+		same = same && clock(c) == first
+	}
+	elsewhere := utc && !midnight
+	for i := range t.candles {
+		at := &t.candles[i].Time
+		if elsewhere && t.options.Zone != nil {
+			*at = at.In(t.options.Zone)
+		}
+		*at = calendar.Date(*at)
+	}
+	if elsewhere && same && t.options.Zone == nil {
+		return first
+	}
+	return 0
 }
 
 // Len, Less and Swap sort by time.
@@ -253,9 +340,27 @@ func (t *table) unique() {
 			t.fault(t.lines[i], c.Time, byRepair, "time", "%s, and the row is a copy", notAfter(c.Time, before.Time))
 		default:
 			t.fault(t.lines[i], c.Time, byDrop, "time", "%s", notAfter(c.Time, before.Time))
+			t.seeSetBack(c.Time, before.Time)
 		}
 		return false
 	})
+}
+
+// seeSetBack counts a time that is not after the one before, where a clock that
+// was set back could show it.
+func (t *table) seeSetBack(at, before time.Time) {
+	if t.options.Zone == nil && !t.byZone && before.Sub(at) <= time.Hour {
+		t.setBack++
+	}
+}
+
+// refusal is nil without a fault.
+func (t *table) refusal(interval Interval) error {
+	err := t.faults.err(len(t.candles))
+	if e := t.faults.first; e != nil && interval < Day && t.setBack == e.More+1 && 4*t.setBack <= e.Rows {
+		e.Local, e.Repairable = true, false
+	}
+	return err
 }
 
 // sameBits compares what two candles at one time say.

@@ -106,7 +106,7 @@ func compactDate(text string) (ymd [3]int, err error) {
 }
 
 // clockTime reads a time of day and the zone after it; no text is midnight.
-// zone is in seconds east of Greenwich.
+// zone is in seconds east of Greenwich. 24:00 is the end of the day.
 func clockTime(text string) (clock time.Duration, zone int, zoned bool, err error) {
 	text = strings.TrimLeft(text, "T_, \u00a0\u202f")
 	if text == "" {
@@ -160,7 +160,9 @@ func clockTime(text string) (clock time.Duration, zone int, zoned bool, err erro
 		}
 		text = strings.TrimLeft(text[2:], " ")
 	}
-	if h > 23 || m > 59 || s > 59 {
+	if h == 24 && m == 0 && s == 0 && clock == 0 {
+		// The end of the day, which is the next midnight.
+	} else if h > 23 || m > 59 || s > 59 {
 		return 0, 0, false, errors.New("is no time of the day")
 	}
 	clock += time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second

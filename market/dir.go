@@ -1,6 +1,7 @@
 package market
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,9 +15,11 @@ import (
 // anything, tokens for example: it is read where it is named.
 var extensions = []string{".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".csv.zip", ".zip", ".tar.gz", ".tgz"}
 
-// ReadDir reads all candle files of a folder, see [Files], by symbol. The error
-// joins those of all files; the reports are given beside it. The same symbol
-// twice, or two intervals, are refused with the names of both files. A folder
+// ReadDir reads all candle files of a folder, see [Files], by symbol. Files of one
+// symbol that follow one another in time, such as those of its months, are one
+// series, see [Join], and one report. The error joins those of all files; the
+// reports are given beside it. The same symbol twice at one time, or two
+// intervals, are refused with the names of both files. A folder
 // that does not exist or holds no such file gives [ErrNoData].
 func ReadDir(dir string) ([]*Series, []Report, error) {
 	paths, err := Files(dir)
@@ -36,13 +39,83 @@ func ReadDir(dir string) ([]*Series, []Report, error) {
 			series = append(series, f.Series)
 		}
 	}
-	slices.SortStableFunc(series, bySymbol)
-	slices.SortStableFunc(reports, func(a, b Report) int { return strings.Compare(a.Symbol, b.Symbol) })
-	errs = append(errs, CheckTogether(series)...)
-	if len(errs) > 0 {
+	joined := Join(series)
+	if errs = append(errs, CheckTogether(joined)...); len(errs) > 0 {
+		slices.SortStableFunc(reports, func(a, b Report) int { return strings.Compare(a.Symbol, b.Symbol) })
 		return nil, reports, errors.Join(errs...)
 	}
-	return series, reports, nil
+	return joined, joinReports(joined, series, reports), nil
+}
+
+// Join makes one series, in time order, of those that have one symbol and one
+// interval and do not overlap in time. It sorts by symbol; the path of a series
+// that was joined lists those of its parts.
+func Join(series []*Series) []*Series {
+	series = slices.Clone(series)
+	slices.SortStableFunc(series, func(a, b *Series) int {
+		return cmp.Or(bySymbol(a, b), a.Candles[0].Time.Compare(b.Candles[0].Time))
+	})
+	var joined []*Series
+	for len(series) > 0 {
+		n := 1
+		for n < len(series) && series[n].Symbol == series[0].Symbol {
+			n++
+		}
+		parts := series[:n]
+		series = series[n:]
+		if n == 1 || !follow(parts) {
+			joined = append(joined, parts...)
+			continue
+		}
+		one := *parts[0]
+		one.Candles = slices.Clone(one.Candles)
+		for _, part := range parts[1:] {
+			one.Candles = append(one.Candles, part.Candles...)
+			one.Path += pathList + part.Path
+		}
+		joined = append(joined, &one)
+	}
+	return joined
+}
+
+// pathList stands between the paths of parts that were joined.
+const pathList = ", "
+
+// follow tells series of one interval of which each ends before the next begins.
+func follow(parts []*Series) bool {
+	for i := 1; i < len(parts); i++ {
+		a, b := parts[i-1], parts[i]
+		if a.Interval != b.Interval || !b.Candles[0].Time.After(a.Candles[len(a.Candles)-1].Time) {
+			return false
+		}
+	}
+	return true
+}
+
+// joinReports gives the reports of series that were joined of parts; parts and
+// reports belong together.
+func joinReports(joined, parts []*Series, reports []Report) []Report {
+	of := map[string]Report{}
+	for i, part := range parts {
+		of[part.Path] = reports[i]
+	}
+	all := make([]Report, len(joined))
+	for i, s := range joined {
+		if r, single := of[s.Path]; single {
+			all[i] = r
+			continue
+		}
+		r := Report{Path: s.Path}
+		for _, part := range parts {
+			if part.Symbol == s.Symbol {
+				r.Widened += of[part.Path].Widened
+				r.NewestFirst = r.NewestFirst || of[part.Path].NewestFirst
+			}
+		}
+		r.describe(s)
+		all[i] = r
+	}
+	return all
 }
 
 // Files lists the candle files of a folder by their names: CSV, TSV and Parquet,
@@ -122,13 +195,21 @@ func CheckTogether(series []*Series) (errs []error) {
 	for i := 1; i < len(series); i++ {
 		a, b := series[i-1], series[i]
 		if a.Symbol == b.Symbol {
-			errs = append(errs, fmt.Errorf("market: %s: symbol %s is also in %s", b.Path, b.Symbol, a.Path))
+			errs = append(errs, fmt.Errorf("market: %s: symbol %s is also in %s%s", b.Path, b.Symbol, a.Path, renaming(a, b)))
 		}
 		if a := series[0]; a.Interval != b.Interval {
 			errs = append(errs, fmt.Errorf("market: %s: interval %s, but %s has %s", b.Path, b.Interval, a.Path, a.Interval))
 		}
 	}
 	return errs
+}
+
+// renaming says where a symbol comes from that two files have.
+func renaming(a, b *Series) string {
+	if a.Symbol != symbolOf(a.Path) && b.Symbol != symbolOf(b.Path) {
+		return ""
+	}
+	return ": it comes from the beginning of the file names, and renaming one of them settles it"
 }
 
 func bySymbol(a, b *Series) int { return strings.Compare(a.Symbol, b.Symbol) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -14,10 +15,10 @@ import (
 var fieldNames = map[string][]string{
 	"time": {
 		"date", "datetime", "date time", "datum", "datum zeit", "data", "fecha", "дата", "дата и время", "日期", "交易日期", "日付", "日付け", "날짜", "tarih", "trade date", "trading day", "day",
-		"timestamp", "timestamps", "time stamp", "time", "zeit", "gmt time", "utc time", "local time", "время", "时间", "時間", "open time", "opentime", "start date", "start time", "start", "candle begin time", "period", "index", "index level 0",
-		"unix", "unix time", "unix timestamp", "epoch", "t",
+		"timestamp", "timestamps", "time stamp", "time", "zeit", "gmt time", "utc time", "utc", "local time", "время", "时间", "時間", "open time", "opentime", "start date", "start time", "start", "window start", "candle begin time", "period", "index", "index level 0",
+		"unix", "unix time", "unix timestamp", "epoch", "t", "month",
 	},
-	"clock": {"time", "uhrzeit", "zeit", "hora", "heure", "ora", "время", "时间", "時間", "時刻", "시간"},
+	"clock": {"time", "uhrzeit", "zeit", "hour", "hora", "heure", "ora", "время", "时间", "時間", "時刻", "시간"},
 	"open": {
 		"open", "opening", "eröffnung", "eröffnungs", "eroeffnung", "eröffn", "erster", "start", "откр", "открытие", "цена открытия", "开盘", "开盘价", "開盤", "開盤價", "始値", "시가", "apertura", "ouverture", "abertura", "otwarcie", "açılış", "first", "öffnung", "o",
 	},
@@ -102,6 +103,7 @@ func columnName(cell string) string {
 type layout struct {
 	time, clock, open, high, low, close int
 	volume, adjusted, ticker            int
+	clockWidth                          int    // figures of a time of day that is a number: 2 hours, 4, 6; 0: it is text
 	width                               int    // columns of every row
 	blank                               int    // of them, those at the end without a name
 	symbol                              string // from the header; empty if it names none
@@ -166,7 +168,7 @@ func namedLayout(header []string, line int, rows [][]string) (layout, error) {
 		}
 		return -1
 	}
-	at.time, at.clock = timeColumns(candidates["time"], candidates["clock"], rows)
+	at.time, at.clock, at.clockWidth = timeColumns(candidates["time"], candidates["clock"], rows)
 	at.open, at.high, at.low, at.close = first("open"), first("high"), first("low"), first("close")
 	if at.open == at.time { // start is one of both
 		at.open = slices.IndexFunc(header, func(cell string) bool { return columnName(cell) == "open" })
@@ -198,18 +200,12 @@ func namedLayout(header []string, line int, rows [][]string) (layout, error) {
 
 // timeColumns chooses the column of the times, and that of the time of day
 // where date and time stand apart: the one that tells most rows apart, of equal
-// ones the one with the surest name.
-func timeColumns(times, clocks []int, rows [][]string) (column, clock int) {
+// ones the one with the surest name. Width is layout.clockWidth.
+func timeColumns(times, clocks []int, rows [][]string) (column, clock, width int) {
 	column, clock = -1, -1
 	for _, i := range clocks {
-		isClock := len(rows) > 0
-		for _, row := range rows {
-			if i >= len(row) || !isClockCell(strings.TrimSpace(row[i])) {
-				isClock = false
-				break
-			}
-		}
-		if isClock {
+		cells := columnOf(rows, i)
+		if width = clockWidth(cells); width > 0 || len(rows) > 0 && len(cells) == len(rows) && !slices.ContainsFunc(cells, func(c string) bool { return !isClockCell(c) }) {
 			clock = i
 			break
 		}
@@ -229,15 +225,74 @@ func timeColumns(times, clocks []int, rows [][]string) (column, clock int) {
 			column, most = i, len(different)
 		}
 	}
-	if column >= 0 && clock >= 0 {
+	if clock < 0 {
+		return column, -1, 0
+	}
+	both := map[[2]string]bool{}
+	for _, row := range rows {
 		// A date that says the time itself needs no second column.
-		for _, row := range rows {
-			if column < len(row) && strings.ContainsRune(row[column], ':') {
-				return column, -1
-			}
+		if column >= 0 && column < len(row) && strings.ContainsRune(row[column], ':') {
+			return column, -1, 0
+		}
+		if column >= 0 && max(column, clock) < len(row) {
+			both[[2]string{row[column], row[clock]}] = true
 		}
 	}
-	return column, clock
+	if width > 0 && len(both) <= max(0, most) { // numbers that tell nothing, such as of rows
+		return timeColumns(times, slices.DeleteFunc(slices.Clone(clocks), func(i int) bool { return i == clock }), rows)
+	}
+	return column, clock, width
+}
+
+// columnOf are the cells of a column, as far as rows reach it.
+func columnOf(rows [][]string, i int) (cells []string) {
+	for _, row := range rows {
+		if i < len(row) {
+			cells = append(cells, strings.TrimSpace(row[i]))
+		}
+	}
+	return cells
+}
+
+// clockWidth tells hours, 0 to 2400 and 0 to 235959 as numbers without zeros in
+// front, see layout; 0: the cells are something else.
+func clockWidth(cells []string) int {
+	most, same := 0, true
+	for _, cell := range cells {
+		if cell == "" || len(cell) > 6 || digits(cell) != len(cell) {
+			return 0
+		}
+		n, _ := strconv.Atoi(cell)
+		most = max(most, n)
+		same = same && len(cell) == len(cells[0])
+	}
+	if len(cells) == 0 || same && len(cells[0]) > 2 { // text, with its zeros
+		return 0
+	}
+	width := 6
+	switch {
+	case most <= 24:
+		width = 2
+	case most <= 2400:
+		width = 4
+	}
+	for _, cell := range cells {
+		if _, _, _, err := clockTime(padClock(cell, width)); err != nil {
+			return 0
+		}
+	}
+	return width
+}
+
+// padClock writes a time of day that is a number as text.
+func padClock(cell string, width int) string {
+	switch cell = strings.TrimSpace(cell); {
+	case width == 2:
+		return cell + ":00"
+	case cell != "" && len(cell) < width:
+		return strings.Repeat("0", width-len(cell)) + cell
+	}
+	return cell
 }
 
 // isClockCell tells 09:30 or 093000 from a date.

@@ -74,7 +74,7 @@ func FormatPrice(x float64) string {
 type Options struct {
 	DateOrder DateOrder      // of dates such as 01/02/2024; empty: found out, or refused
 	Decimal   string         // "." or ","; empty: found out, or refused
-	Zone      *time.Location // of times that name none; nil: UTC
+	Zone      *time.Location // of times that name none, and of the dates of daily candles that are instants; nil: UTC
 	Scale     float64        // price of one point; 0: prices are prices
 	Adjust    bool           // multiply prices by adjusted close / close
 	Repair    bool           // see [Report]: order, exact copies, high and low, volume, units

@@ -2,6 +2,7 @@ package market
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,13 @@ func learnNumbers(cells []string, decimal string) (numbers, error) {
 	var point, comma, unsure string // a cell that tells
 	for _, cell := range cells {
 		cell = bare(cell)
+		whole, rest := cell, ""
+		if i := strings.IndexAny(cell, ".,"); i >= 0 {
+			whole, rest = cell[:i], cell[i:]
+		}
+		if joined, ok := ungroup(spaceMarks.Replace(whole), 0); ok { // 1 234,5
+			cell = joined + rest
+		}
 		if strings.Trim(cell, "0123456789.,") != "" {
 			continue
 		}
@@ -54,6 +62,60 @@ func learnNumbers(cells []string, decimal string) (numbers, error) {
 	return numbers{'.', point != ""}, nil
 }
 
+// learnSpelling is learnNumbers for prices and volumes. Those of a volume that
+// has one sign twice, as 9.030.644, are spelled by themselves where the prices
+// beside it contradict: nothing but thousands has it.
+func learnSpelling(prices, volumes []string, decimal string) (price, volume numbers, err error) {
+	var others []string
+	var groups byte
+	for _, cell := range volumes {
+		switch text := bare(cell); {
+		case strings.Count(text, ".") > 1 && !strings.Contains(text, ","):
+			groups = '.'
+		case strings.Count(text, ",") > 1 && !strings.Contains(text, "."):
+			groups = ','
+		default:
+			others = append(others, cell)
+		}
+	}
+	price, err = learnNumbers(slices.Concat(prices, volumes), decimal)
+	if err != nil && groups != 0 {
+		price, err = learnNumbers(slices.Concat(prices, others), decimal)
+	}
+	volume = price
+	if err == nil && groups == price.decimal {
+		volume = numbers{'.' + ',' - groups, true}
+	}
+	return price, volume, err
+}
+
+// signs is what the prices of a file tell of their decimal sign.
+type signs struct {
+	sign      byte // as they were read
+	thousands bool // one of them has it before three last figures, as a sign between thousands
+	decimal   bool // one has it where no thousands end
+}
+
+// see takes a price that has been read.
+func (s *signs) see(cell string, decimal byte) {
+	if s.decimal {
+		return
+	}
+	s.sign = decimal
+	cell = bare(cell)
+	at := strings.IndexByte(cell, decimal)
+	switch {
+	case at < 0:
+	case at >= 1 && at <= 3 && len(cell)-at == 4 && cell[0] != '0':
+		s.thousands = true
+	default:
+		s.decimal = true
+	}
+}
+
+// unsure tells prices that are read by habit: 1.234 could be a thousand and more.
+func (s signs) unsure() bool { return s.thousands && !s.decimal }
+
 // bare removes what may stand around the figures of a number.
 func bare(cell string) string {
 	cell = strings.TrimSpace(cell)
@@ -81,9 +143,7 @@ func (n numbers) parse(text string) (x float64, ok bool) {
 	}
 	whole, fraction, hasFraction := strings.Cut(text, string(n.decimal))
 	if strings.ContainsAny(whole, "' ’\u00a0\u202f") {
-		// Spaces and apostrophes can be nothing but marks of thousands.
-		whole = strings.NewReplacer("'", "\x00", "’", "\x00", " ", "\x00", "\u00a0", "\x00", "\u202f", "\x00").Replace(whole)
-		group = 0
+		whole, group = spaceMarks.Replace(whole), 0
 	} else if !n.groups {
 		group = '\x01'
 	}
@@ -101,6 +161,10 @@ func (n numbers) parse(text string) (x float64, ok bool) {
 	x, err := strconv.ParseFloat(text, 64)
 	return x, err == nil
 }
+
+// spaceMarks turns spaces and apostrophes, which can be nothing but marks of
+// thousands, into one mark.
+var spaceMarks = strings.NewReplacer("'", "\x00", "’", "\x00", " ", "\x00", "\u00a0", "\x00", "\u202f", "\x00")
 
 // ungroup removes marks of thousands that stand where they should.
 func ungroup(whole string, group byte) (string, bool) {

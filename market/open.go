@@ -38,7 +38,10 @@ func ReadCSV(path string) (*Series, Report, error) { return ReadFile(path, Optio
 // Columns are found by the names in the header, in any order, case and the usual
 // languages; others are left alone. Rows without a header are read where every
 // row shows the order open, high, low, close. The symbol is that of the ticker
-// header or column, or else the file name up to the first underscore.
+// header or column, or else the file name, up to the first underscore behind which
+// a date, an interval or a source stands.
+//
+// A year of two figures is one of 1950 to 2049.
 //
 // The error names file, line and field, and says how many more rows are at
 // fault: a [FaultError]. Lines are counted from 1, header included, in the

@@ -246,9 +246,11 @@ func (t *table) readColumns(f *parquetFile) error {
 			return err
 		}
 	}
-	if clock.pending {
-		return errDateOrder
+	if i := t.unsureDate(clock); i >= 0 {
+		at := t.candles[i].Time
+		return fmt.Errorf("row %d: time: %w: %s or %s", t.lines[i], errDateOrder, at.Format(dayMonth), flip(at).Format(dayMonth))
 	}
+	t.byHabit = clock.byHabit()
 	t.byZone = clock.zoned || clock.form == formEpoch || at.clock < 0 && isInstant(f.columns[at.time])
 	return nil
 }
@@ -270,7 +272,7 @@ func (f *parquetFile) newClock(group int, at layout, o Options) (*clock, error) 
 			return nil, err
 		}
 		for i, text := range clocks {
-			times[i] += " " + text
+			times[i] += " " + padClock(text, at.clockWidth)
 		}
 	}
 	return newClock(times, o.DateOrder)
@@ -294,7 +296,7 @@ func (t *table) readGroup(f *parquetFile, group int, at layout, clock *clock) er
 			if v.IsNull() || clocks[i] == "" {
 				return time.Time{}, errors.New("missing")
 			}
-			return t.timeOf(clock, date(v)+" "+clocks[i])
+			return t.timeOf(clock, date(v)+" "+padClock(clocks[i], at.clockWidth))
 		}
 	}
 	err = f.each(group, at.time, func(i int, v parquet.Value) (err error) {

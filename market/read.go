@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,15 +37,21 @@ func readText(r io.Reader, size int64, path string, o Options) (*Series, Report,
 	if err := t.readRows(source, d, size); err != nil {
 		return fail(err)
 	}
-	if d.clock.pending && len(t.candles) > 0 {
-		first := t.candles[0].Time
-		return fail(fmt.Errorf("%d: time: %w: %s or %s", t.lines[0], errDateOrder, first.Format(dayMonth), flip(first).Format(dayMonth)))
+	if i := t.unsureDate(d.clock); i >= 0 {
+		at := t.candles[i].Time
+		return fail(fmt.Errorf("%d: time: %w: %s or %s", t.lines[i], errDateOrder, at.Format(dayMonth), flip(at).Format(dayMonth)))
 	}
 	series, err := t.series(&report)
 	return series, report, err
 }
 
 const dayMonth = "2 January 2006"
+
+// unsureDate is the first candle whose date is another one with day and month
+// exchanged, where no date tells which is which; −1: there is none.
+func (t *table) unsureDate(c *clock) int {
+	return slices.IndexFunc(t.candles, func(one Candle) bool { return c.pending && one.Time.Day() != int(one.Time.Month()) })
+}
 
 // table holds the rows of a file on their way to a series.
 type table struct {
@@ -56,8 +62,12 @@ type table struct {
 	lines    []int32   // of each candle; rows of a Parquet file
 	adjusted []float64 // closes, where they are asked for
 	byZone   bool      // the times name their zones
+	byHabit  bool      // no date tells which of its figures is the day
+	against  int32     // line of clock.against
+	signs    signs     // of the prices, in a text
 	changes  []Change
 	dropped  int // of the changes
+	setBack  int // faults that go back by at most an hour, of times that name no zone
 	faults   faults
 }
 
@@ -128,10 +138,14 @@ func (t *table) readRows(source *textSource, d *dialect, size int64) error {
 		if err == io.EOF {
 			break
 		}
-		if errors.Is(err, errQuotes) {
-			t.fault(int32(lines.line), time.Time{}, byDrop, "line", "quotes do not match")
+		switch {
+		case errors.Is(err, errOpenQuote):
+			t.fault(int32(lines.line), time.Time{}, byNothing, "line", "%v", errOpenQuote)
 			continue
-		} else if err != nil {
+		case errors.Is(err, errQuotes):
+			t.fault(int32(lines.line), time.Time{}, byDrop, "line", "%v", errQuotes)
+			continue
+		case err != nil:
 			return err
 		}
 		if footer != nil {
@@ -158,6 +172,11 @@ func (t *table) readRows(source *textSource, d *dialect, size int64) error {
 		}
 	}
 	t.byZone = d.clock.zoned || d.clock.form == formEpoch
+	t.byHabit = d.clock.byHabit()
+	if o := t.options; d.clock.contradicted() && (o.DateOrder == "" || !o.Drop) {
+		return fmt.Errorf("%d: time: %w: %q is a date in another order than it was read in, and none tells that it was right",
+			t.against, ErrDateOrder, clip(d.clock.against))
+	}
 	// A row that could not be read is missing from the table: what follows
 	// would report its absence and not its cause.
 	return nil
@@ -194,7 +213,7 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 	at := d.at
 	text := strings.TrimSpace(cells[at.time])
 	if at.clock >= 0 && text != "" {
-		text += " " + strings.TrimSpace(cells[at.clock])
+		text += " " + padClock(cells[at.clock], at.clockWidth)
 	}
 	var c Candle
 	var err error
@@ -202,7 +221,13 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 		t.fault(line, c.Time, byDrop, "time", "empty")
 		return nil
 	}
-	if c.Time, err = t.timeOf(d.clock, text); err != nil {
+	before := d.clock.against
+	if c.Time, err = t.timeOf(d.clock, text); errors.Is(err, ErrDateOrder) {
+		return fmt.Errorf("%d: time: %w", line, err)
+	} else if err != nil {
+		if d.clock.against != before {
+			t.against = line
+		}
 		t.fault(line, c.Time, byDrop, "time", "%v", err)
 		return nil
 	}
@@ -229,6 +254,7 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 		text := strings.TrimSpace(cells[p.column])
 		var ok bool
 		if *p.value, ok = d.numbers.parse(text); ok {
+			t.signs.see(text, d.numbers.decimal)
 			continue
 		}
 		t.fault(line, c.Time, byDrop, p.field, "%s", noNumber(text))
@@ -238,7 +264,7 @@ func (t *table) readRow(cells []string, d *dialect, line int32) error {
 	if at.volume >= 0 {
 		var ok bool
 		if text := strings.TrimSpace(cells[at.volume]); !isMissing(text) {
-			if c.Volume, ok = d.numbers.parseVolume(text); !ok {
+			if c.Volume, ok = d.volumes.parseVolume(text); !ok {
 				t.fault(line, c.Time, byDrop, "volume", "%s", noNumber(text))
 				return nil
 			}
@@ -266,23 +292,6 @@ func noNumber(text string) string {
 		return fmt.Sprintf("%q is a missing value", text)
 	}
 	return fmt.Sprintf("%q is no number", clip(text))
-}
-
-// symbolOf is the file name up to the first underscore or its extension.
-func symbolOf(path string) string {
-	name := filepath.Base(filepath.ToSlash(path))
-	for again := true; again; {
-		again = false
-		for _, ext := range []string{".gz", ".zip", ".csv", ".txt", ".tsv", ".parquet"} {
-			if len(name) > len(ext) && strings.EqualFold(name[len(name)-len(ext):], ext) {
-				name, again = name[:len(name)-len(ext)], true
-			}
-		}
-	}
-	if symbol, _, _ := strings.Cut(name, "_"); symbol != "" {
-		return symbol
-	}
-	return name
 }
 
 // checkSymbol refuses what cannot stand in a table or a file name.

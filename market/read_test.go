@@ -3,6 +3,7 @@ package market
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -86,23 +87,28 @@ func TestReadCSVRefuses(t *testing.T) {
 		"other bare order":  {"2024-01-02,10,9,12,11,500\n2024-01-03,10,9,12,11,500\n", "f.csv: no candle file: no line names the columns, and four columns in the order open"},
 		"no close":          {"Date,Open,High,Low,Adj Close\n", "f.csv:1: header: no column for close in"},
 		"the same twice":    {"Date,Open,High,Low,Close,close\n", `f.csv:1: header: "Close" and "close" are the same`},
-		"endless quote":     {head + "\"2024-01-03,1,1,1,1,1\n", "f.csv:3: line: quotes do not match"},
-		"two tickers":       {three("Ticker,A,A,B,A,A", "Date,,,,,"), `f.csv:2: ticker: "B" beside "A", want one asset`},
-		"no index line":     {three("Ticker,A,A,A,A,A", "2024-01-01,1,1,1,1,1"), "f.csv:3: header: third line begins with"},
-		"price, no ticker":  {three("Volume,A,A,A,A,A", "Date,,,,,"), `f.csv:1: header: no column for time in "Price,Close`},
-		"short row":         {head + "2024-01-03,10,12\n", "f.csv:3: row: 3 columns, the header has 6"},
-		"empty price":       {head + "2024-01-03,10,12,,11,500\n", "f.csv:3: low: empty"},
-		"word":              {head + "2024-01-03,ten,12,9,11,500\n", `f.csv:3: open: "ten" is no number`},
-		"NaN":               {head + "2024-01-03,NaN,12,9,11,500\n", `f.csv:3: open: "NaN" is a missing value`},
-		"infinite":          {head + "2024-01-03,10,Inf,9,11,500\n", `f.csv:3: high: "Inf" is no number`},
-		"hexadecimal":       {head + "2024-01-03,10,0x1p4,9,11,500\n", `f.csv:3: high: "0x1p4" is no number`},
-		"zero":              {head + "2024-01-03,10,12,0,11,500\n", "f.csv:3: low: 0 is not positive"},
-		"negative volume":   {head + "2024-01-03,10,12,9,11,-5\n", "f.csv:3: volume: -5 is no volume"},
-		"high below close":  {head + "2024-01-03,10,10.5,9,11,500\n", "f.csv:3: high: 10.5 below close 11"},
-		"low above open":    {head + "2024-01-03,10,12,10.5,11,500\n", "f.csv:3: low: 10.5 above open 10"},
-		"high below low":    {head + "2024-01-03,10,9,12,11,500\n", "f.csv:3: high: 9 below close 11"},
-		"same date twice":   {head + "2024-01-02,10,12,9,11,500\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02, and the row is a copy"},
-		"two of one date":   {head + "2024-01-02,10,12,9,11,501\n2024-01-03,1,1,1,1,1\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02"},
+		"line break in quotes": {
+			head + "2024-01-03,1,1,1,1,\"1\n2\"\n2024-01-04,1,1,1,1,1\n2024-01-05,1,1,1,1,1\n2024-01-06,1,1,1,1,1\n",
+			"f.csv:3: line: quotes do not match: line breaks within quotes are not supported (and 1 more row at fault)",
+		},
+		"line break in header": {"Date,\"Open\nUSD\",High\n2024-01-02,10,12\n", "f.csv: no candle file: line 1: quotes do not match: line breaks within quotes"},
+		"endless quote":        {head + "\"2024-01-03,1,1,1,1,1\n", "f.csv:3: line: quotes do not match"},
+		"two tickers":          {three("Ticker,A,A,B,A,A", "Date,,,,,"), `f.csv:2: ticker: "B" beside "A", want one asset`},
+		"no index line":        {three("Ticker,A,A,A,A,A", "2024-01-01,1,1,1,1,1"), "f.csv:3: header: third line begins with"},
+		"price, no ticker":     {three("Volume,A,A,A,A,A", "Date,,,,,"), `f.csv:1: header: no column for time in "Price,Close`},
+		"short row":            {head + "2024-01-03,10,12\n", "f.csv:3: row: 3 columns, the header has 6"},
+		"empty price":          {head + "2024-01-03,10,12,,11,500\n", "f.csv:3: low: empty"},
+		"word":                 {head + "2024-01-03,ten,12,9,11,500\n", `f.csv:3: open: "ten" is no number`},
+		"NaN":                  {head + "2024-01-03,NaN,12,9,11,500\n", `f.csv:3: open: "NaN" is a missing value`},
+		"infinite":             {head + "2024-01-03,10,Inf,9,11,500\n", `f.csv:3: high: "Inf" is no number`},
+		"hexadecimal":          {head + "2024-01-03,10,0x1p4,9,11,500\n", `f.csv:3: high: "0x1p4" is no number`},
+		"zero":                 {head + "2024-01-03,10,12,0,11,500\n", "f.csv:3: low: 0 is not positive"},
+		"negative volume":      {head + "2024-01-03,10,12,9,11,-5\n", "f.csv:3: volume: -5 is no volume"},
+		"high below close":     {head + "2024-01-03,10,10.5,9,11,500\n", "f.csv:3: high: 10.5 below close 11"},
+		"low above open":       {head + "2024-01-03,10,12,10.5,11,500\n", "f.csv:3: low: 10.5 above open 10"},
+		"high below low":       {head + "2024-01-03,10,9,12,11,500\n", "f.csv:3: high: 9 below close 11"},
+		"same date twice":      {head + "2024-01-02,10,12,9,11,500\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02, and the row is a copy"},
+		"two of one date":      {head + "2024-01-02,10,12,9,11,501\n2024-01-03,1,1,1,1,1\n", "f.csv:3: time: 2024-01-02 is not after 2024-01-02"},
 		"backwards": {
 			head + "2024-01-01,1,1,1,1,1\n2024-01-03,1,1,1,1,1\n2024-01-02,1,1,1,1,2\n2024-01-05,1,1,1,1,1\n2024-01-06,1,1,1,1,1\n",
 			"f.csv:3: time: 2024-01-01 is not after 2024-01-02 (and 1 more row at fault)",
@@ -124,6 +130,10 @@ func TestReadCSVRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := read(strings.NewReader(c.text), "f.csv")
+			var fault *FaultError
+			if errors.As(err, &fault) && strings.HasPrefix(name, "line break") && fault.Droppable {
+				t.Errorf("%v: dropping is offered, and leaves half a row", err)
+			}
 			if err == nil || !strings.HasPrefix(err.Error(), "market: "+c.want) {
 				t.Errorf("read(%q) = %v, want market: %s…", clip(c.text), err, c.want)
 			}
@@ -219,6 +229,41 @@ func TestReadDir(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ReadDir = %v, want also %q", err, want)
 		}
+	}
+}
+
+// Files of the months of one market are one series; those that overlap are not.
+func TestReadDirJoinsMonths(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, first time.Time, n int) string {
+		text := "Date,Open,High,Low,Close,Volume\n"
+		for i := range n {
+			text += first.Add(time.Duration(i)*time.Hour).Format("2006-01-02 15:04") + ",10,12,9,11,5\n"
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	second := write("BTCUSDT-1h-2024-01.csv", day(2024, 2, 1), 48)
+	first := write("BTCUSDT-1h-2024-02.csv", day(2024, 1, 30), 48)
+	write("ETHUSDT-1h-2024-01.csv", day(2024, 1, 1), 10)
+	series, reports, err := ReadDir(dir)
+	if err != nil || len(series) != 2 || len(reports) != 2 {
+		t.Fatalf("%d series, %d reports, %v, want two", len(series), len(reports), err)
+	}
+	s, r := series[0], reports[0]
+	if widened, err := s.Validate(); widened != 0 || err != nil || s.Symbol != "BTCUSDT" || len(s.Candles) != 96 {
+		t.Errorf("%s: %d candles, %v, want 96 in order", s.Symbol, len(s.Candles), err)
+	}
+	if r.Rows != 96 || r.Path != first+", "+second || !r.First.Equal(day(2024, 1, 30)) || r.Gaps.Count != 0 || reports[1].Symbol != "ETHUSDT" {
+		t.Errorf("report %+v, want both files", r)
+	}
+
+	write("BTCUSDT-1h-2024-03.csv", day(2024, 2, 2), 48)
+	if _, _, err := ReadDir(dir); err == nil || !strings.Contains(err.Error(), "symbol BTCUSDT is also in") || !strings.Contains(err.Error(), "renaming one of them settles it") {
+		t.Errorf("overlap: %v, want it refused", err)
 	}
 }
 

@@ -30,8 +30,13 @@ type Report struct {
 	Stale         Runs      `json:"stale"`        // five and more candles that repeat one price
 	Idle          Runs      `json:"idle"`         // five and more candles of volume 0
 	Jumps         []Jump    `json:"jumps"`        // at most 100, as those of splits and of other units
-	ProposedScale float64   `json:"proposed_scale,omitempty"`
-	Changes       []Change  `json:"changes,omitempty"` // what Options.Repair and Options.Drop did
+	// DayStart is when all daily candles begin in UTC, where they are instants, not at
+	// midnight, and Options.Zone does not say of where: their dates are those of UTC.
+	DayStart      time.Duration `json:"day_start,omitempty"` // ns
+	Spikes        int           `json:"spikes"`              // rows whose high or low is far from both open and close: by more than a factor of 5
+	FirstSpike    time.Time     `json:"first_spike,omitzero"`
+	ProposedScale float64       `json:"proposed_scale,omitempty"`
+	Changes       []Change      `json:"changes,omitempty"` // what Options.Repair and Options.Drop did
 }
 
 // Runs counts stretches of a series and shows the longest.
@@ -51,7 +56,7 @@ type Run struct {
 type Jump struct {
 	Time  time.Time `json:"time"`
 	Ratio float64   `json:"ratio"` // open / close before
-	Looks string    `json:"looks"` // "split 4:1", "100× unit", "no trade" for any other by more than 8
+	Looks string    `json:"looks"` // "split 4:1", "100× unit", "1000× unit, or …", "no trade" for any other by more than 8
 }
 
 // Action is what was done to a row.
@@ -86,6 +91,11 @@ func (r *Report) describe(s *Series) {
 		if c.flat() {
 			r.Flat++
 		}
+		if c.spike() {
+			if r.Spikes++; r.Spikes == 1 {
+				r.FirstSpike = c.Time
+			}
+		}
 		if i == 0 {
 			continue
 		}
@@ -107,6 +117,12 @@ func (r *Report) describe(s *Series) {
 }
 
 func (c Candle) flat() bool { return c.Open == c.High && c.High == c.Low && c.Low == c.Close }
+
+// spike tells a high or a low that trade between open and close hardly reaches.
+func (c Candle) spike() bool {
+	const far = 5
+	return c.High > far*max(c.Open, c.Close) || c.Low < min(c.Open, c.Close)/far
+}
 
 // runs finds stretches of at least five candles.
 func (s *Series) runs(in func(i int) bool) (runs Runs) {
@@ -255,6 +271,9 @@ func jumpLooks(a, b Candle) string {
 			}
 			return fmt.Sprintf("split %g:%g", split[0], split[1])
 		}
+	}
+	if isThousand(math.Exp(math.Abs(jump))) {
+		return "1000× unit, or a sign between thousands taken for the decimal sign"
 	}
 	if math.Abs(jump) > math.Log(8) {
 		return "no trade"

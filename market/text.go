@@ -22,13 +22,19 @@ const (
 	maxLine  = headSize // bytes of one line
 	maxLines = 1 << 26  // lines of one file
 	maxWidth = 1 << 10  // columns
+
+	headerLines = 20 // titles, links and remarks may stand before the names
 )
+
+// commas are what may stand between cells.
+var commas = []byte{',', ';', '\t', '|'}
 
 // dialect is how the rows of one text file are written.
 type dialect struct {
 	comma   byte // between cells
 	at      layout
 	numbers numbers
+	volumes numbers
 	clock   *clock
 	first   int // lines before the first row
 }
@@ -179,7 +185,7 @@ func (t *textSource) sniff(o Options) (*dialect, error) {
 	}
 	var best *errHeader
 	var bare error
-	for _, comma := range []byte{',', ';', '\t', '|'} {
+	for _, comma := range commas {
 		lines, number := splitLines(text, comma)
 		d, err := namedDialect(lines, number, comma, o)
 		var header *errHeader
@@ -194,7 +200,7 @@ func (t *textSource) sniff(o Options) (*dialect, error) {
 			return nil, err
 		}
 	}
-	for _, comma := range []byte{',', ';', '\t', '|'} {
+	for _, comma := range commas {
 		lines, _ := splitLines(text, comma)
 		if len(lines) == 0 || len(lines[0]) < 5 || best != nil && best.known > 2 {
 			continue
@@ -205,13 +211,32 @@ func (t *textSource) sniff(o Options) (*dialect, error) {
 		}
 		bare = err
 	}
-	switch {
+	switch line := openQuote(text); {
 	case best != nil && best.known > 1:
 		return nil, best
+	case line > 0:
+		return nil, fmt.Errorf("%w: line %d: %w", ErrNotCandles, line, errOpenQuote)
 	case bare != nil:
 		return nil, fmt.Errorf("%w: no line names the columns, and %w", ErrNotCandles, bare)
 	}
 	return nil, fmt.Errorf("%w: no line at its beginning names columns for time, open, high, low and close", ErrNotCandles)
+}
+
+// openQuote is the first of the lines that may be a header whose quotes go on
+// behind its end, from 1; 0: there is none.
+func openQuote(text []byte) int {
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if n++; n > headerLines {
+			break
+		}
+		for _, comma := range commas {
+			if _, err := splitCells(nil, strings.TrimRight(line, "\r\n"), comma); err == errOpenQuote && strings.IndexByte(line, comma) >= 0 {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // splitLines cuts text into lines that are not blank and lines into cells.
@@ -237,7 +262,7 @@ var errNoHeader = errors.New("no line names the columns")
 // namedDialect looks for a line of names among the first ones.
 func namedDialect(lines [][]string, number []int, comma byte, o Options) (*dialect, error) {
 	var best error = errNoHeader
-	for i := range min(len(lines), 20) { // titles, links and remarks may stand before it
+	for i := range min(len(lines), headerLines) {
 		if len(lines[i]) < 2 {
 			continue
 		}
@@ -286,21 +311,24 @@ func bareDialect(lines [][]string, comma byte, o Options) (*dialect, error) {
 
 // newDialect learns from the first rows how numbers and times are spelled.
 func newDialect(comma byte, at layout, rows [][]string, before int, o Options) (*dialect, error) {
-	var cells, times []string
+	var prices, volumes, times []string
 	for _, row := range rows {
 		if len(row) < at.width-at.blank {
 			continue
 		}
-		for _, i := range []int{at.open, at.high, at.low, at.close, at.volume, at.adjusted} {
+		for _, i := range []int{at.open, at.high, at.low, at.close, at.adjusted} {
 			if i >= 0 && i < len(row) {
-				cells = append(cells, row[i])
+				prices = append(prices, row[i])
 			}
+		}
+		if at.volume >= 0 && at.volume < len(row) {
+			volumes = append(volumes, row[at.volume])
 		}
 		if text := strings.TrimSpace(row[at.time]); text != "" {
 			times = append(times, text)
 		}
 	}
-	spelled, err := learnNumbers(cells, o.Decimal)
+	spelled, spelledVolumes, err := learnSpelling(prices, volumes, o.Decimal)
 	if err != nil {
 		return nil, fmt.Errorf("%d: %w", before+1, err)
 	}
@@ -308,7 +336,7 @@ func newDialect(comma byte, at layout, rows [][]string, before int, o Options) (
 	if err != nil {
 		return nil, err
 	}
-	return &dialect{comma: comma, at: at, numbers: spelled, clock: c, first: before}, nil
+	return &dialect{comma: comma, at: at, numbers: spelled, volumes: spelledVolumes, clock: c, first: before}, nil
 }
 
 // lineReader splits text into lines and cells, and counts the lines.
@@ -353,7 +381,11 @@ func (l *lineReader) next() (cells []string, err error) {
 	}
 }
 
-var errQuotes = errors.New("quotes do not match")
+// errOpenQuote is an errQuotes too.
+var (
+	errQuotes    = errors.New("quotes do not match")
+	errOpenQuote = fmt.Errorf("%w: line breaks within quotes are not supported", errQuotes)
+)
 
 // splitCells appends the cells of a line. A cell that begins with a quote ends
 // with one; two inside stand for one (RFC 4180).
@@ -372,7 +404,7 @@ func splitCells(cells []string, line string, comma byte) ([]string, error) {
 		for {
 			next := strings.IndexByte(start[end:], '"')
 			if next < 0 {
-				return cells, errQuotes
+				return cells, errOpenQuote
 			}
 			end += next
 			if !strings.HasPrefix(start[end+1:], `"`) {

@@ -39,7 +39,11 @@ func (s *Series) Validate() (widened int, err error) {
 			widened++
 		}
 	}
-	return widened, faults.err()
+	bad := 0
+	if faults.first != nil {
+		bad = faults.first.More + 1
+	}
+	return widened, faults.err(len(s.Candles) - bad)
 }
 
 func notAfter(t, before time.Time) string {

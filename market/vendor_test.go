@@ -2,6 +2,8 @@ package market
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -47,6 +49,9 @@ func TestReadsTheLayoutsOfVendors(t *testing.T) {
 		{"French", "date;ouverture;plus haut;plus bas;clôture;volume\n30/01/2024;10,00;12,00;9,00;11,00;500\n31/01/2024;11,00;13,00;10,00;12,00;600\n", "F", [2]string{"2024-01-30", "2024-01-31"}, 500},
 		{"Polish", "Data,Otwarcie,Najwyzszy,Najnizszy,Zamkniecie,Wolumen\n2024-01-30,10,12,9,11,500\n2024-01-31,11,13,10,12,600\n", "F", [2]string{"2024-01-30", "2024-01-31"}, 500},
 		{"Japanese", "日付,始値,高値,安値,終値,出来高\n2024/1/30,10,12,9,11,500\n2024/1/31,11,13,10,12,600\n", "F", [2]string{"2024-01-30", "2024-01-31"}, 500},
+		{"Polygon", "ticker,volume,open,close,high,low,window_start,transactions\nX,500,10,11,12,9,1706607000000000000,3\nX,600,11,12,13,10,1706610600000000000,4\n", "X", [2]string{"2024-01-30T09:30:00Z", "2024-01-30T10:30:00Z"}, 500},
+		{"UTC", "UTC,Open,High,Low,Close,Volume\n30.01.2024 09:30:00.000 UTC,10,12,9,11,500\n30.01.2024 10:30:00.000 UTC,11,13,10,12,600\n", "F", [2]string{"2024-01-30T09:30:00Z", "2024-01-30T10:30:00Z"}, 500},
+		{"months", "Month,Open,High,Low,Close,Volume\n2024-01-01,10,12,9,11,500\n2024-02-01,11,13,10,12,600\n", "F", [2]string{"2024-01-01", "2024-02-01"}, 500},
 		{"Tushare", "ts_code,trade_date,open,high,low,close,pre_close,vol,amount\nX.SZ,20240131,11,13,10,12,11,600,1\nX.SZ,20240130,10,12,9,11,10,500,1\n", "X.SZ", [2]string{"2024-01-30", "2024-01-31"}, 500},
 		{"Dukascopy", "Gmt time,Open,High,Low,Close,Volume\n30.01.2024 09:30:00.000,10,12,9,11,500\n30.01.2024 10:30:00.000,11,13,10,12,600\n", "F", [2]string{"2024-01-30T09:30:00Z", "2024-01-30T10:30:00Z"}, 500},
 		{"Dukascopy, local", "Local time,Open,High,Low,Close,Volume\n30.01.2024 10:30:00.000 GMT+0100,10,12,9,11,500\n30.01.2024 11:30:00.000 GMT+0100,11,13,10,12,600\n", "F", [2]string{"2024-01-30T09:30:00Z", "2024-01-30T10:30:00Z"}, 500},
@@ -80,6 +85,89 @@ func TestReadsTheLayoutsOfVendors(t *testing.T) {
 				t.Errorf("something was changed: %+v", r)
 			}
 		})
+	}
+}
+
+// Times of day that are numbers have no zeros in front.
+func TestClocksThatAreNumbers(t *testing.T) {
+	text := "Date,Time,Open,High,Low,Close\n"
+	for i := range 72 {
+		text += fmt.Sprintf("2024-01-%02d,%%d,10,12,9,11\n", 10+i/24)
+	}
+	of := func(from, per int) string {
+		var clocks []any
+		for i := range 72 {
+			clocks = append(clocks, (from+i%24)*per)
+		}
+		return fmt.Sprintf(text, clocks...)
+	}
+	for _, c := range []struct {
+		name, text string
+		first      time.Time
+	}{
+		{"0, 100, 200", of(0, 100), day(2024, 1, 10)},
+		{"0, 10000, 20000", of(0, 10_000), day(2024, 1, 10)},
+		{"0 to 23", of(0, 1), day(2024, 1, 10)},
+		{"1 to 24", of(1, 1), day(2024, 1, 10).Add(time.Hour)},
+		{"100 to 2400", of(1, 100), day(2024, 1, 10).Add(time.Hour)},
+		{"hour", strings.Replace(of(0, 1), "Time", "Hour", 1), day(2024, 1, 10)},
+	} {
+		s, r, err := read(strings.NewReader(c.text), "F.csv")
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		last := c.first.Add(71 * time.Hour)
+		if s.Interval != Hour || len(s.Candles) != 72 || !r.First.Equal(c.first) || !r.Last.Equal(last) || r.Gaps.Count != 0 {
+			t.Errorf("%s: %d of %s from %v to %v, %d gaps, want 72 hours from %v", c.name, len(s.Candles), s.Interval, r.First, r.Last, r.Gaps.Count, c.first)
+		}
+	}
+	// Numbers that tell no rows apart are no clock.
+	s, _, err := read(strings.NewReader("Date,Time,Open,High,Low,Close\n2024-01-30,1,10,12,9,11\n2024-01-31,2,11,13,10,12\n"), "F.csv")
+	if err != nil || s.Interval != Day {
+		t.Errorf("row numbers: %v, %v, want days", s, err)
+	}
+	_, _, err = read(strings.NewReader("Date,Time,Open,High,Low,Close\n01/02/2024,23:00,10,12,9,11\n01/02/2024,24:00,10,12,9,11\n"), "F.csv")
+	if !errors.Is(err, ErrDateOrder) || !strings.HasPrefix(err.Error(), `market: F.csv:3: time: "01/02/2024 24:00" is the end of a day that could be another`) {
+		t.Errorf("%v, want the order of the dates asked for in line 3", err)
+	}
+}
+
+// The refusal shows a date that differs; where none does, there is no doubt.
+func TestUnsureDateIsOneThatDiffers(t *testing.T) {
+	text := "Date,Open,High,Low,Close\n01/01/2024,10,12,9,11\n02/02/2024,10,12,9,11\n"
+	if s, _, err := read(strings.NewReader(text), "F.csv"); err != nil || !s.Candles[1].Time.Equal(day(2024, 2, 2)) {
+		t.Errorf("%v, %v, want two dates", s, err)
+	}
+	_, _, err := read(strings.NewReader(text+"03/04/2024,10,12,9,11\n"), "F.csv")
+	if want := ":4: time: the order of the dates: day and month could change places in every date: 3 April 2024 or 4 March 2024"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// The form of numbers is found out where it leaves no doubt: spaces can be
+// nothing but marks of thousands, and neither can a sign that stands twice.
+func TestMarksOfThousands(t *testing.T) {
+	french := "Date;Ouverture;Haut;Bas;Clôture;Volume\n2024-01-30;40 000,0;41 000,5;39 000,0;40 500,0;1 234 567\n2024-01-31;40 500,0;41 000,0;40 000,0;40 250,5;2 000 000\n"
+	dots := "Date;Open;High;Low;Close;Volume\n2024-01-30;88.22;89.5;87.1;88.0;9.030.644\n2024-01-31;88.0;88.9;87.2;88.5;930.644\n"
+	commas := "Date;Open;High;Low;Close;Volume\n2024-01-30;88,22;89,5;87,1;88,0;9,030,644\n2024-01-31;88,0;88,9;87,2;88,5;930,644\n"
+	for _, c := range []struct {
+		name, text   string
+		decimal      string
+		open, volume float64
+	}{
+		{"space", french, "", 40_000, 1_234_567},
+		{"no-break space", strings.ReplaceAll(french, " ", "\u00a0"), "", 40_000, 1_234_567},
+		{"narrow no-break space", strings.ReplaceAll(french, " ", "\u202f"), "", 40_000, 1_234_567},
+		{"Swiss", strings.NewReplacer(" ", "'", ",", ".").Replace(french), "", 40_000, 1_234_567},
+		{"dots beside points", dots, "", 88.22, 9_030_644},
+		{"dots beside points, named", dots, ".", 88.22, 9_030_644},
+		{"commas beside commas", commas, "", 88.22, 9_030_644},
+	} {
+		s, _, err := readWith(strings.NewReader(c.text), "F.csv", Options{Decimal: c.decimal})
+		if err != nil || s.Candles[0].Open != c.open || s.Candles[0].Volume != c.volume {
+			t.Errorf("%s: %v, %v, want open %v and volume %v", c.name, s, err, c.open, c.volume)
+		}
 	}
 }
 
@@ -128,7 +216,12 @@ func TestClockReadsManyForms(t *testing.T) {
 		"31/01/2024 15:30":               "2024-01-31T15:30:00Z",
 		"1/31/2024 3:30 PM":              "2024-01-31T15:30:00Z",
 		"1/31/2024 12:05 am":             "2024-01-31T00:05:00Z",
+		"2024-01-31 24:00":               "2024-02-01T00:00:00Z",
+		"20240131240000":                 "2024-02-01T00:00:00Z",
 		"01-31-99":                       "1999-01-31T00:00:00Z",
+		"31-Jan-49":                      "2049-01-31T00:00:00Z",
+		"31-Jan-50":                      "1950-01-31T00:00:00Z",
+		"1/31/62":                        "1962-01-31T00:00:00Z",
 		"3-Jan-22":                       "2022-01-03T00:00:00Z",
 		"Jan 3, 2022":                    "2022-01-03T00:00:00Z",
 		"January 3 2022 15:30":           "2022-01-03T15:30:00Z",

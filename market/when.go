@@ -13,6 +13,10 @@ import (
 // Years that a candle may have.
 const firstYear, lastYear = 1750, 2200
 
+// pivotYear divides years of two figures: those before it are of this century,
+// the others of the last one. POSIX has 69, but candles reach back to 1962.
+const pivotYear = 50
+
 // DateOrder says what a date of three figures means where the year is last.
 type DateOrder string
 
@@ -34,8 +38,10 @@ type clock struct {
 	zoned   bool
 	unit    time.Duration // of numbers since 1970
 	zones   map[int]*time.Location
-	pending bool // all dates so far can be read in two ways; they are read day first
-	flipped bool // the last one told that they were month first
+	pending bool   // all dates so far can be read in two ways; they are read day first
+	proven  bool   // a day after the twelfth told which of two figures it is
+	against string // the first date that is one in another order alone
+	flipped bool   // the last one told that they were month first
 }
 
 // dateForm is how a date is spelled.
@@ -189,13 +195,16 @@ func (c *clock) calendar(text string) (time.Time, error) {
 		return time.Time{}, errors.New("is spelled otherwise than the times before")
 	}
 	year, month, day := d.n[0], d.n[1], d.n[2]
-	if d.width[0] == 2 { // as Go and POSIX read two figures
-		if year < 69 {
+	if d.width[0] == 2 {
+		year += 1900
+		if d.n[0] < pivotYear {
 			year += 100
 		}
-		year += 1900
 	}
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		if form == formFigures && order != YearFirst && c.against == "" && month > 12 && day >= 1 && day <= 12 && month <= daysIn(year, day) {
+			c.against = strings.Clone(text)
+		}
 		return time.Time{}, errors.New("is no day of the calendar" + c.orderNote())
 	}
 
@@ -206,9 +215,14 @@ func (c *clock) calendar(text string) (time.Time, error) {
 	if c.form != formUnknown && zoned != c.zoned {
 		return time.Time{}, errors.New("differs from the times before in naming a time zone")
 	}
+	pending := form == formFigures && order == "" && learned == ""
+	if pending && clock == 24*time.Hour { // the next day is not known
+		return time.Time{}, fmt.Errorf("is the end of a day that could be another: %w", errDateOrder)
+	}
 	c.form, c.zoned = form, zoned
+	c.proven = c.proven || day > 12
 	c.flipped = c.pending && learned == MonthFirst
-	c.pending = form == formFigures && order == "" && learned == ""
+	c.pending = pending
 	c.order = cmp.Or(c.order, learned)
 	at := time.UTC
 	if zone != 0 {
@@ -219,6 +233,16 @@ func (c *clock) calendar(text string) (time.Time, error) {
 	}
 	return time.Date(year, time.Month(month), day, 0, 0, int(clock/time.Second), int(clock%time.Second), at), nil
 }
+
+// byHabit tells dates that were read in the order that was named, or that is
+// usual with dots, and fit another one as well.
+func (c *clock) byHabit() bool {
+	return c.form == formFigures && c.order != YearFirst && !c.proven
+}
+
+// contradicted tells an order that was named, or that is usual with dots, where
+// some dates are none in it and no date is one in it alone.
+func (c *clock) contradicted() bool { return c.against != "" && !c.proven }
 
 // orderNote explains a day that is none.
 func (c *clock) orderNote() string {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,8 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 				switch {
 				case f.Err == nil:
 					read++
-					f.Series.Candles = nil // what they hold is in the report
+					// What they hold is in the report; their ends say whether files overlap.
+					f.Series.Candles = []market.Candle{f.Series.Candles[0], f.Series.Candles[len(f.Series.Candles)-1]}
 					series = append(series, f.Series)
 				default:
 					one.Error, one.Hint = strings.TrimPrefix(f.Err.Error(), "market: "), settled(f.Err)
@@ -80,7 +82,7 @@ func (a *app) runCheck(paths []string, o market.Options) error {
 				results = append(results, one)
 			}
 		}
-		together = append(together, market.CheckTogether(series)...)
+		together = append(together, market.CheckTogether(market.Join(series))...)
 	}
 	if a.json {
 		if err := a.printJSON(results); err != nil {
@@ -147,6 +149,13 @@ func (a *app) sayOdd(r checked) {
 			break
 		}
 		a.say("%s: %s: opens at %.4g times the close before: looks like %s", r.name, shortTime(j.Time, r.Interval), j.Ratio, j.Looks)
+	}
+	if r.DayStart > 0 {
+		a.say("%s: days begin at %s UTC and are dated there: --zone dates them where they begin at midnight, such as --zone Asia/Tokyo",
+			r.name, time.Time{}.Add(r.DayStart).Format("15:04"))
+	}
+	if r.Spikes > 0 {
+		a.say("%s: %s: high or low is more than 5 times away from open and close, as in %s", r.name, shortTime(r.FirstSpike, r.Interval), share(r.Spikes, "row", "rows"))
 	}
 	if r.Widened > 0 {
 		a.say("%s: high or low of %s widened by a rounding error", r.name, share(r.Widened, "row", "rows"))

@@ -22,7 +22,7 @@ type reading struct {
 func (r *reading) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&r.dateOrder, "date-order", "", "what 01/02/2024 means: dmy or mdy; ymd for years of two figures (default: found out, or refused)")
 	flags.StringVar(&r.decimal, "decimal", "", "decimal sign: point or comma (default: found out, or refused)")
-	flags.StringVar(&r.zone, "zone", "", "time zone of times that name none, such as America/New_York (default UTC)")
+	flags.StringVar(&r.zone, "zone", "", "time zone of times that name none, and of days that begin at its midnight, such as America/New_York (default UTC)")
 	flags.Float64Var(&r.options.Scale, "scale", 0, "price of one point, where prices stand in points: 1e-5 (default: prices are prices)")
 	flags.BoolVar(&r.options.Adjust, "adjust", false, "multiply prices by adjusted close / close")
 	flags.BoolVar(&r.options.Repair, "repair", false, "sort rows, leave out copies, widen high and low, take wrong volumes for missing,\nscale back rows in another unit where prices jump there and back")
@@ -68,6 +68,8 @@ func settled(err error) string {
 		return "--decimal point or comma settles it"
 	case !errors.As(err, &fault):
 		return ""
+	case fault.Local && fault.Droppable:
+		return "if the times are local, --zone settles it, such as --zone America/New_York; --drop leaves out the rows at fault"
 	case fault.Repairable:
 		return "--repair mends it, or --drop leaves it out"
 	case fault.Droppable:
