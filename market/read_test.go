@@ -343,3 +343,22 @@ func TestReadTextIsReadingAFile(t *testing.T) {
 		t.Error("a scale of −1 was taken")
 	}
 }
+
+// Prices whose point could stand between thousands are written so that it cannot.
+func TestWriteCSVSettlesTheDecimalSign(t *testing.T) {
+	s := &Series{Symbol: "X", Interval: Day, Candles: []Candle{
+		{Time: day(2024, 1, 2), Open: 998, High: 999, Low: 1.008, Close: 1.01, Volume: 1.234},
+		{Time: day(2024, 1, 3), Open: 1.008, High: 1.102, Low: 1.002, Close: 1.015},
+	}}
+	for _, last := range []float64{1.01, 1.011} {
+		s.Candles[0].Close = last
+		var text bytes.Buffer
+		if err := WriteCSV(&text, s); err != nil {
+			t.Fatal(err)
+		}
+		again, _, err := readBytes(text.Bytes(), "X.csv")
+		if err != nil || !sameCandles(again.Candles, s.Candles) {
+			t.Errorf("%s is read as %v, %v", text.String(), again, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package market
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -24,6 +25,20 @@ func (s *Series) FileName(ext string) string {
 	return fmt.Sprintf("%s_%s_%s_%s%s", strings.TrimLeft(symbol, "."), first.Format(time.DateOnly), last.Format(time.DateOnly), s.Interval, ext)
 }
 
+// readByHabit tells prices of which no reader can know whether their point stands
+// between thousands.
+func readByHabit(s *Series) bool {
+	var seen signs
+	for _, c := range s.Candles {
+		for _, x := range [...]float64{c.Open, c.High, c.Low, c.Close} {
+			if seen.see(strconv.FormatFloat(x, 'f', -1, 64), '.'); seen.decimal {
+				return false
+			}
+		}
+	}
+	return seen.unsure()
+}
+
 // WriteCSV writes a series so that [ReadCSV] gives the same numbers, bit for
 // bit. The symbol is not in the text: it belongs in the file name. A missing
 // volume is an empty cell.
@@ -34,13 +49,18 @@ func WriteCSV(w io.Writer, s *Series) error {
 		header, form = "Datetime", "2006-01-02 15:04:05.999999999-07:00"
 	}
 	out.WriteString(header + ",Open,High,Low,Close,Volume\n")
+	unsure := readByHabit(s)
 	var row []byte
 	for _, c := range s.Candles {
 		row = c.Time.AppendFormat(row[:0], form)
 		for _, x := range [...]float64{c.Open, c.High, c.Low, c.Close, c.Volume} {
 			row = append(row, ',')
+			from := len(row)
 			if !math.IsNaN(x) {
 				row = strconv.AppendFloat(row, x, 'f', -1, 64)
+			}
+			if unsure && bytes.IndexByte(row[from:], '.') >= 0 {
+				row, unsure = append(row, '0'), false // behind four figures: no mark of thousands
 			}
 		}
 		out.Write(append(row, '\n'))
