@@ -4,7 +4,7 @@
 # here: differences of 1e-4 or more fail.
 #
 #   scripts/onnxcheck.sh                     # trains a small model
-#   scripts/onnxcheck.sh CHECKPOINT TOKENS   # one of yours that sees tokens alone
+#   scripts/onnxcheck.sh CHECKPOINT TOKENS   # one of yours
 #
 # ONNX Runtime comes from npm into bin/onnxcheck (290 MB, once); PyTorch is that
 # of PYTHON, /usr/bin/python3 by default (Debian: apt-get install python3-torch).

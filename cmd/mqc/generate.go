@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -158,7 +159,8 @@ func (a *app) logits() *cobra.Command {
 		Use:   "logits",
 		Short: "Print raw logits as JSON, to compare with other implementations",
 		Long: `Print raw logits as JSON, to compare with other implementations. A model that sees
-more than tokens takes them for the candles of an unknown asset.`,
+more than tokens takes them for the candles of an unknown asset; what it then sees,
+cond and features of each token, is printed too.`,
 		Example: `  mqc logits --checkpoint checkpoints/best_model.pt --tokens "1 2 3" --all`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -188,15 +190,18 @@ more than tokens takes them for the candles of an unknown asset.`,
 				return err
 			}
 			var w gpt.Workspace
-			flat, W := b.Runner().Forward(&w, in), m.Width()
-			rows := make([][]float32, len(tokens))
-			for t := range rows {
-				rows[t] = flat[t*W : (t+1)*W]
-			}
+			rows := slices.Collect(slices.Chunk(b.Runner().Forward(&w, in), m.Width()))
 			if !all {
 				rows = rows[len(rows)-1:]
 			}
-			return a.printJSON(map[string]any{"tokens": tokens, "logits": rows})
+			out := map[string]any{"tokens": tokens, "logits": rows}
+			if len(m.Cond) > 0 {
+				out["cond"] = slices.Collect(slices.Chunk(in.Cond, len(m.Cond)))
+			}
+			if m.Features > 0 {
+				out["features"] = slices.Collect(slices.Chunk(in.Features, m.Features))
+			}
+			return a.printJSON(out)
 		},
 	}
 	c.Flags().StringVar(&path, "checkpoint", "", "checkpoint (default: the furthest stage in checkpoints/)")
