@@ -37,7 +37,7 @@ dates as "selected"; forecast and eval use them. Training on drops them.`,
 			}
 			if out == "" {
 				out = path
-			} else if err := errors.Join(checkOut(out), keepRead(out, data), replaceable(out)); err != nil {
+			} else if err := checkModelOut(out, data); err != nil {
 				return err
 			}
 			src, err := openSource(data)

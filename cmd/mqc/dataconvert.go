@@ -189,11 +189,8 @@ func (a *app) convert(paths []string, o market.Options, to target, change func(*
 // writeSeries writes CSV or Parquet, as the name ends, and never over what it
 // was read from.
 func writeSeries(out, from string, s *market.Series) error {
-	if err := checkOut(out); err != nil {
+	if err := checkOut(out, from); err != nil {
 		return err
-	}
-	if same(out, from) {
-		return fmt.Errorf("out: %s is the file that is read: choose another --out", out)
 	}
 	write := market.WriteCSV
 	if strings.EqualFold(filepath.Ext(out), ".parquet") {

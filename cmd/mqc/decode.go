@@ -83,7 +83,7 @@ func (a *app) runDecode(c *cobra.Command, f *decodeFlags) error {
 		return err
 	}
 	if f.out != "" {
-		if err := errors.Join(checkOut(f.out), keepRead(f.out, f.data, f.csv, f.tokenizer)); err != nil {
+		if err := checkOut(f.out, f.data, f.csv, f.tokenizer); err != nil {
 			return err
 		}
 	}

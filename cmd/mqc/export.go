@@ -44,7 +44,7 @@ docs/checkpoint.md describes the files; docs/forward.py and docs/onnx.cjs run th
 			if out == "" {
 				out = "model." + format
 			}
-			if err := keepRead(out, path); err != nil {
+			if err := checkOut(out, path); err != nil {
 				return err
 			}
 			b, _, err := checkpoint.OpenModel(path)

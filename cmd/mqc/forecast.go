@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -74,7 +73,7 @@ writes. See docs/adr/0015-calendars.md for what that dependence is, and is not.`
 				}
 			}
 			if out != "" {
-				if err := errors.Join(checkOut(out), keepRead(out, path, csvPath, data)); err != nil {
+				if err := checkOut(out, path, csvPath, data); err != nil {
 					return err
 				}
 			}

@@ -26,7 +26,7 @@ on, it is never scored.`,
 		Example: `  mqc import old/checkpoints/best_model.pt --out checkpoints/imported.safetensors`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := errors.Join(checkOut(out), keepRead(out, args[0]), replaceable(out)); err != nil {
+			if err := checkModelOut(out, args[0]); err != nil {
 				return err
 			}
 			f, err := torch.Read(args[0])

@@ -32,35 +32,36 @@ func (o *outWriter) file() (*os.File, bool) {
 	return f, is
 }
 
-// keepRead refuses an output that is one of the files that are read, or one that a
-// folder of candles which is read would hold from then on.
-func keepRead(out string, read ...string) error {
+// checkOut refuses a path that cannot become a file, that is one of the files which are
+// read, or that a folder of candles which is read would hold from then on: before work
+// goes into it.
+func checkOut(path string, read ...string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("out: %s: not a regular file", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("out: %w", err)
+	}
 	for _, in := range read {
-		if out == "" || in == "" {
-			continue
+		if same(path, in) {
+			return fmt.Errorf("out: %s is the file that is read: choose another --out", path)
 		}
-		if same(out, in) {
-			return fmt.Errorf("out: %s is a file that is read: choose another --out", out)
-		}
-		if same(filepath.Dir(out), in) && market.IsCandleFile(out) {
-			return fmt.Errorf("out: %s lies in the folder of candles that is read, and would be taken for candles: choose another --out", out)
+		if same(filepath.Dir(path), in) && market.IsCandleFile(path) {
+			return fmt.Errorf("out: %s lies in the folder of candles that is read, and would be taken for candles: choose another --out", path)
 		}
 	}
 	return nil
 }
 
-// replaceable refuses to write a checkpoint or a tokenizer over what is none of ours,
-// such as candles or a file of PyTorch.
-func replaceable(out string) error {
-	info, err := os.Stat(out)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil
+// checkModelOut is checkOut of a checkpoint or a tokenizer, which takes the place of
+// one of ours and of nothing else, such as candles or a file of PyTorch.
+func checkModelOut(path string, read ...string) error {
+	if err := checkOut(path, read...); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("out: %w", err)
-	}
-	if !checkpoint.Resembles(out) {
-		return fmt.Errorf("out: %s is there, and no checkpoint: choose another --out, or move it away", out)
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 && !checkpoint.Resembles(path) {
+		return fmt.Errorf("out: %s is there, and no checkpoint: choose another --out, or move it away", path)
 	}
 	return nil
 }

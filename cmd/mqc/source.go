@@ -224,15 +224,3 @@ func checkFolder(path string) error {
 	}
 	return nil
 }
-
-// checkOut refuses a path that cannot become a file, before work goes into it.
-func checkOut(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("out: %s: not a regular file", path)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("out: %w", err)
-	}
-	return nil
-}

@@ -148,7 +148,7 @@ func (a *app) assetStage(c *cobra.Command, f *stageFlags) error {
 		}
 		f.csv = path
 	}
-	if err := errors.Join(keepRead(f.out, f.csv), replaceable(f.out)); err != nil {
+	if err := checkModelOut(f.out, f.csv); err != nil {
 		return err
 	}
 	start, model, err := checkpoint.OpenModel(f.in)

@@ -88,7 +88,7 @@ func (a *app) runTokenize(c *cobra.Command, f *tokenizeFlags) error {
 		}
 	}
 	if !f.compare {
-		if err := errors.Join(checkOut(f.out), checkOut(f.tokens), keepRead(f.out, f.data), keepRead(f.tokens, f.data), replaceable(f.out)); err != nil {
+		if err := errors.Join(checkModelOut(f.out, f.data), checkOut(f.tokens, f.data)); err != nil {
 			return err
 		}
 	}

@@ -95,7 +95,7 @@ func (a *app) pretrain(c *cobra.Command, f *pretrainFlags) error {
 		f.data = defaultData()
 		a.talk("data: %s", f.data)
 	}
-	if err := errors.Join(keepRead(f.out, f.data, f.tokenizer), replaceable(f.out)); err != nil {
+	if err := checkModelOut(f.out, f.data, f.tokenizer); err != nil {
 		return err
 	}
 	src, err := openSource(f.data)
